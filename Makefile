@@ -1,0 +1,47 @@
+# Every target sets up what it needs by itself, and skips what is already there.
+STAGE ?= local
+PY = .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format synth deploy docs lock clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: ## make .venv (Python packages, Node, Java), if it is not there
+	@PYTHON="$(PYTHON)" ./scripts/setup.sh
+
+run: setup ## the main job on the sample data: deploy to the local cloud, ingest, process, show gold and the books
+	@.venv/bin/atlas demo
+
+test: setup ## units, Spark, infrastructure, and one end-to-end run on the local cloud
+	@$(PY) -m pytest
+
+lint: setup ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: setup ## let ruff put the code in order
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+synth: setup ## synthesize the templates of STAGE into cdk.out (no AWS account needed)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m atlas_cli.cdk synth --quiet -c stage=$(STAGE)
+
+deploy: setup ## cdk deploy of STAGE: make deploy STAGE=dev
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m atlas_cli.cdk deploy --all -c stage=$(STAGE)
+
+docs: setup ## regenerate the generated pages of docs/
+	@$(PY) -m atlas_cli.docs
+
+lock: setup ## renew the lock files: of this project, and of the Lambda layer
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra dev pyproject.toml -o requirements.lock
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header -c requirements.lock stacks/layer/requirements.in -o stacks/layer/requirements.lock
+
+clean: ## stop the local cloud and remove everything that was made here
+	@if [ -x .venv/bin/atlas ]; then .venv/bin/atlas down || true; fi
+	rm -rf .venv .atlas cdk.out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
