@@ -1,0 +1,1 @@
+"""The contract between Atlas's parts: keys, schema, formats, settings. Standard library only."""

@@ -1,0 +1,35 @@
+r"""The validated zone's lines: one JSON object a record, written by ingestion, read by both engines.
+
+    {"event_time":"2024-11-29T23:16:50Z","line":17,"record_id":"9f86d081...","record":{...}}
+    {"line":18,"error":"malformed_record","raw":"{\"timestamp\": ..."}
+
+`record` is the producer's object, byte for byte where the source was JSON. A line with `error` is a record
+that job 1 refuses; `raw` is its text.
+"""
+
+from __future__ import annotations
+
+import json
+
+from atlas.reasons import RecordReason
+
+HEADER_DDL = "event_time TIMESTAMP, line BIGINT, record_id STRING, error STRING, raw STRING"
+"""The columns of an envelope beside `record`, as Spark DDL."""
+
+RECORD_TEXT = '^[{]"event_time":"[^"]*","line":([0-9]+),"record_id":"[0-9a-f]*","record":(.*)[}]$'
+"""Takes the line number and the record's own text out of an envelope; in syntax that Java and RE2 share."""
+
+
+def record_line(event_time: str, line: int, record_id: str, record: bytes) -> bytes:
+    """The line of a record with a readable time. `record` is one JSON object without line breaks."""
+    return b'{"event_time":"%b","line":%d,"record_id":"%b","record":%b}\n' % (
+        event_time.encode(),
+        line,
+        record_id.encode(),
+        record,
+    )
+
+
+def refused_line(line: int, reason: RecordReason, raw: str) -> bytes:
+    """The line of a record that could not be parsed, or whose time could not be read."""
+    return json.dumps({"line": line, "error": reason.value, "raw": raw}, separators=(",", ":")).encode() + b"\n"

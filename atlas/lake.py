@@ -1,0 +1,194 @@
+"""The lake's zones and keys: builds every key and parses it back. Nothing else spells a prefix.
+
+Days are UTC days. A raw key is the whole key of a landed object, `raw/` included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+RAW = "raw/"
+VALIDATED = "validated/"
+PROCESSED = "processed/"
+ANALYTICS = "analytics/"
+REJECTED = "rejected/"
+ARCHIVE = "archive/"
+EVENTS = "events/"
+ZONES = (RAW, VALIDATED, PROCESSED, ANALYTICS, REJECTED, ARCHIVE, EVENTS)
+
+LOGS = PROCESSED + "logs/"
+REJECTED_FILES = REJECTED + "system/lambda/"
+REJECTED_RUNS = REJECTED + "system/glue/"
+REJECTED_RECORDS = REJECTED + "data_quality/"
+MANIFESTS = PROCESSED + "_manifests/"
+STAGING = ANALYTICS + "_staging/"
+"""Names that start with `_` are invisible to Athena, Spark and crawlers."""
+
+QUERY_RESULTS = "athena/"
+"""Where the workgroup puts its results. Not a zone: nothing reads it as data."""
+
+MAX_KEY_BYTES = 1024
+"""S3's limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+_STEM = re.compile(r"[^A-Za-z0-9_-]+")
+_DAY_PARTITION = r"year=(?P<year>\d{4})/month=(?P<month>\d{2})/day=(?P<day>\d{2})"
+_VALIDATED_KEY = re.compile(
+    rf"{VALIDATED}(?P<format>[a-z0-9_]+)/{_DAY_PARTITION}/"
+    r"(?P<stem>[A-Za-z0-9_-]+)\.(?P<source>[0-9a-f]{16})\.(?P<version>[0-9a-f]{16})\.(?P<part>\d{5,})\.ndjson\.gz"
+)
+_GOLD_KEY = re.compile(
+    rf"{ANALYTICS}(?P<table>[a-z][a-z0-9_]*)/date=(?P<date>\d{{4}}-\d{{2}}-\d{{2}})/part-00000\.parquet"
+)
+
+
+class KeyMismatchError(ValueError):
+    """A key does not have the form that its zone prescribes."""
+
+
+def parse_day(text: str) -> date:
+    """`YYYY-MM-DD` and nothing else, as a date. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(f"{text!r} is not a day: expected YYYY-MM-DD, such as 2024-11-29")
+    return date.fromisoformat(text)
+
+
+def day_values(day: date) -> tuple[str, str, str]:
+    """A day as the values of the partition columns year, month, day: `("2024", "11", "09")`."""
+    return f"{day:%Y}".zfill(4), f"{day:%m}", f"{day:%d}"
+
+
+def day_partition(day: date) -> str:
+    """`year=YYYY/month=MM/day=DD`, without a slash at either end."""
+    year, month, number = day_values(day)
+    return f"year={year}/month={month}/day={number}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def source_id(raw_key: str) -> str:
+    """16 hex digits that tell one raw key from another: two folders may hold the same file name."""
+    return _short_hash(raw_key)
+
+
+def version_id(version_or_etag: str) -> str:
+    """16 hex digits that tell a corrected file from its predecessor, the same for every retry."""
+    return _short_hash(version_or_etag.strip('"'))
+
+
+def stem(raw_key: str) -> str:
+    """The file name before its first dot, in characters that no path, URL or SQL engine rewrites."""
+    name = raw_key.rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]
+    return _STEM.sub("-", name).strip("-")[:64] or "file"
+
+
+@dataclass(frozen=True)
+class ValidatedKey:
+    """`validated/<format>/year=/month=/day=/<stem>.<source id>.<version id>.<NNNNN>.ndjson.gz`."""
+
+    format: str
+    day: date
+    stem: str
+    source_id: str
+    version_id: str
+    part: int
+
+    @classmethod
+    def of(cls, raw_key: str, version_or_etag: str, format_name: str, day: date, part: int) -> ValidatedKey:
+        """The key of one part of one day of a landed object."""
+        return cls(format_name, day, stem(raw_key), source_id(raw_key), version_id(version_or_etag), part)
+
+    @classmethod
+    def parse(cls, key: str) -> ValidatedKey:
+        """The inverse of `str`. Raises KeyMismatchError."""
+        found = _VALIDATED_KEY.fullmatch(key)
+        if not found:
+            raise KeyMismatchError(f"{key!r} is not a validated key")
+        day = date(int(found["year"]), int(found["month"]), int(found["day"]))
+        return cls(found["format"], day, found["stem"], found["source"], found["version"], int(found["part"]))
+
+    def __str__(self) -> str:
+        return (
+            f"{VALIDATED}{self.format}/{day_partition(self.day)}/"
+            f"{self.stem}.{self.source_id}.{self.version_id}.{self.part:05d}.ndjson.gz"
+        )
+
+
+def silver_day_prefixes(log_types: tuple[str, ...], day: date) -> list[str]:
+    """The prefix of each log type's partition of `logs` for one day, with a slash at the end."""
+    return [f"{LOGS}log_type={log_type}/{day_partition(day)}/" for log_type in log_types]
+
+
+def rejected_records_prefix(day: date) -> str:
+    """The partition of `rejected_records` for one day, with a slash at the end."""
+    return f"{REJECTED_RECORDS}{day_partition(day)}/"
+
+
+def gold_table_prefix(table: str) -> str:
+    """Where a gold table lives, with a slash at the end."""
+    return f"{ANALYTICS}{table}/"
+
+
+def gold_key(table: str, day: date) -> str:
+    """The one object that holds a gold table's day."""
+    return f"{ANALYTICS}{table}/date={day.isoformat()}/part-00000.parquet"
+
+
+def parse_gold_key(key: str) -> tuple[str, date]:
+    """The inverse of `gold_key`. Raises KeyMismatchError."""
+    found = _GOLD_KEY.fullmatch(key)
+    if not found:
+        raise KeyMismatchError(f"{key!r} is not a gold key")
+    return found["table"], date.fromisoformat(found["date"])
+
+
+def staging_prefix(run_id: str, table: str) -> str:
+    """Where a run writes a gold table before it is published, with a slash at the end."""
+    return f"{STAGING}{run_id}/{table}/"
+
+
+def manifest_key(day: date, run_id: str) -> str:
+    """The list of validated objects, with counts, that a run of a day goes by."""
+    return f"{MANIFESTS}date={day.isoformat()}/{run_id}.json"
+
+
+def failed_run_key(day: date, run_id: str) -> str:
+    """The reason document of a failed run."""
+    return f"{REJECTED_RUNS}date={day.isoformat()}/{run_id}.json"
+
+
+def rejected_file_key(raw_key: str) -> str:
+    """Where a refused file is kept as it came."""
+    return _fitted(REJECTED_FILES, raw_key, "")
+
+
+def reason_key(raw_key: str) -> str:
+    """The document that says why a file was refused, beside the file."""
+    return _fitted(REJECTED_FILES, raw_key, ".reason.json")
+
+
+def archive_key(format_name: str, raw_key: str, ingested_at: datetime, ingest_id: str) -> str:
+    """Where the producer's own bytes are kept. `ingested_at` is when the object landed, aware."""
+    landed = ingested_at.astimezone(UTC)
+    return _fitted(f"{ARCHIVE}{format_name}/", raw_key, f"_{landed:%Y%m%dT%H%M%SZ}_{ingest_id}")
+
+
+def _fitted(prefix: str, raw_key: str, suffix: str) -> str:
+    """`prefix + raw_key + suffix`, the middle cut to S3's limit and made unique again by its hash."""
+    key = prefix + raw_key + suffix
+    room = MAX_KEY_BYTES - len((prefix + suffix).encode())
+    if len(raw_key.encode()) <= room - len(".reason.json"):
+        return key
+    digest = "~" + source_id(raw_key)
+    kept = raw_key.encode()[: room - len(digest) - len(".reason.json")].decode("utf-8", "ignore")
+    return prefix + kept + digest + suffix
+
+
+def folder_format(raw_key: str) -> str | None:
+    """The first folder under `raw/`, by which a producer may name a file's format."""
+    parts = raw_key.removeprefix(RAW).split("/")
+    return parts[0] if len(parts) > 1 else None

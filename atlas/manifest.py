@@ -1,0 +1,81 @@
+"""The manifest: exactly the validated objects, with their counts, that a run of a day goes by.
+
+Read once from the ledger, never from a folder listing, which would see half-ingested files. A file that lands
+after that disturbs nothing: it leaves the day dirty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from atlas import lake
+from atlas.ledger import PK, SK, DayFile, day_pk
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of one day as one run saw them."""
+
+    process_date: date
+    run_id: str
+    files: tuple[DayFile, ...]
+
+    @property
+    def key(self) -> str:
+        """Where the run keeps it."""
+        return lake.manifest_key(self.process_date, self.run_id)
+
+    @property
+    def bytes(self) -> int:
+        """Text of all envelopes, inflated."""
+        return sum(file.share.bytes for file in self.files)
+
+    def objects_by_format(self) -> dict[str, list[str]]:
+        """The validated objects of each format that brought any, in the order of format names."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for file in sorted(self.files, key=lambda file: (file.format, file.raw_key)):
+            found[file.format] += file.objects()
+        return dict(found)
+
+    def to_json(self) -> str:
+        """One JSON object, the same for the same manifest."""
+        files = [
+            {**file.to_item(), "records_in": records_in(file), "objects": file.objects()}
+            for file in sorted(self.files, key=lambda file: file.raw_key)
+        ]
+        document = {"process_date": self.process_date.isoformat(), "run_id": self.run_id, "files": files}
+        return json.dumps(document, indent=1, default=str, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The inverse of `to_json`."""
+        document = json.loads(text)
+        files = tuple(DayFile.from_item(item) for item in document["files"])
+        return cls(lake.parse_day(document["process_date"]), document["run_id"], files)
+
+
+def records_in(file: DayFile) -> int:
+    """All records that a file gave to a day, refused lines included: the left side of the books."""
+    return file.share.records + file.share.unparsable
+
+
+def read_manifest(table: Any, process_date: date, run_id: str) -> Manifest:
+    """Reads the day's files from the ledger, consistently. `table` is a boto3 DynamoDB Table."""
+    files: list[DayFile] = []
+    page: Mapping[str, Any] = {}
+    while True:
+        answer = table.query(
+            KeyConditionExpression=f"{PK} = :day AND begins_with({SK}, :file)",
+            ExpressionAttributeValues={":day": day_pk(process_date), ":file": "FILE#"},
+            ConsistentRead=True,
+            **page,
+        )
+        files += [DayFile.from_item(item) for item in answer["Items"]]
+        if "LastEvaluatedKey" not in answer:
+            return Manifest(process_date, run_id, tuple(files))
+        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}

@@ -1,0 +1,50 @@
+"""Every reason for which a file or a record is refused, each with its meaning for people.
+
+The docs, the reason documents and `atlas` print these sentences; code names the members.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class _Reason(StrEnum):
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> _Reason:
+        """A member is its code, so it can stand in SQL, JSON and keys."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+class FileReason(_Reason):
+    """Why a whole file is refused. Nothing of it reaches the validated zone."""
+
+    UNSUPPORTED_FORMAT = (
+        "unsupported_format",
+        "No format recognises the file's first records. Drop it under raw/<format>/, or add a format.",
+    )
+    UNSUPPORTED_CONTAINER = (
+        "unsupported_container",
+        "The file is an archive of files, such as zip or tar. Drop the files themselves.",
+    )
+    TRUNCATED_GZIP = ("truncated_gzip", "The compressed stream ends too early: the upload was cut off.")
+    CORRUPT_GZIP = ("corrupt_gzip", "The compressed stream is damaged. Upload the file again.")
+    MALFORMED_XML = ("malformed_xml", "The XML is not well-formed; the place of the fault is given.")
+    MALFORMED_JSON = ("malformed_json", "The JSON's outer structure breaks; the place of the fault is given.")
+    FORBIDDEN_XML_ENTITY = ("forbidden_xml_entity", "The XML declares entities, which are never expanded.")
+    UNREADABLE_ENCODING = ("unreadable_encoding", "The bytes are not text in the encoding they claim.")
+    RECORD_TOO_LONG = ("record_too_long", "One record is longer than 16 MiB: this is hardly a log.")
+    TOO_MANY_DAYS = ("too_many_days", "The records spread over more than ten years of days.")
+    NO_EVENT_TIME = ("no_event_time", "No record has a readable event time, so no day can be told.")
+
+
+class RecordReason(_Reason):
+    """Why a single record is refused. The rest of its file is not affected."""
+
+    MALFORMED_RECORD = ("malformed_record", "The line or element is not a record of the file's syntax.")
+    NO_EVENT_TIME = ("no_event_time", "The record's time is missing or cannot be read.")
+    MISSING_FIELD = ("missing_field", "A required column has no value; `detail` names it.")
+    INVALID_STATUS_CODE = ("invalid_status_code", "The status is not a whole number from 100 to 599.")

@@ -1,0 +1,158 @@
+"""Every table: its columns with Hive type and comment, its partition keys, its place. The one schema.
+
+Spark reads and writes, the Glue tables of the stack and docs/schema.md all come from here. Column types are
+Hive's, which Spark's DDL reads as they stand. Every timestamp is UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas import lake
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its Hive type, and what it means (the catalog's comment)."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the catalog; `location` is a prefix of the lake with a slash at its end."""
+
+    name: str
+    description: str
+    location: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the stored columns, in order, without the partition keys."""
+        return tuple(column.name for column in self.columns)
+
+    def ddl(self, *, partitions: bool = False) -> str:
+        """The columns as Spark DDL: `log_id STRING, ...`; with the partition keys last if asked for."""
+        chosen = self.columns + (self.partition_keys if partitions else ())
+        return ", ".join(f"{column.name} {column.type.upper()}" for column in chosen)
+
+
+DAY_KEYS = (
+    Column("year", "string", "UTC year of the event, four digits"),
+    Column("month", "string", "UTC month of the event, two digits"),
+    Column("day", "string", "UTC day of the month of the event, two digits"),
+)
+DATE_KEY = (Column("date", "date", "UTC day"),)
+
+LOGS = Table(
+    name="logs",
+    description="Silver: one row a record of any format that passed its checks. May hold duplicates.",
+    location=lake.LOGS,
+    columns=(
+        Column("log_id", "string", "Hash of the record's bytes: the same record always has the same id"),
+        Column("event_timestamp", "timestamp", "When it happened, UTC"),
+        Column("ip_address", "string", "The client as the log names it; not always an IP address"),
+        Column("device", "string", "The record's own device, or what its user agent tells of it"),
+        Column("request_type", "string", "HTTP method, upper case"),
+        Column("status_code", "int", "HTTP status, 100 to 599"),
+        Column("app_name", "string", "The record's own app or service, or its format's default"),
+        Column("endpoint", "string", "Path that was asked for"),
+        Column("message", "string", "Message text"),
+        Column("level", "string", "Log level, upper case"),
+        Column("user_id", "string", "Who did it"),
+        Column("action", "string", "What the user did, such as login"),
+        Column("request_id", "string", "The request's own id"),
+        Column("bytes_sent", "bigint", "Bytes of the answer"),
+        Column("duration_ms", "double", "How long the answer took, in milliseconds"),
+        Column("day_of_week", "string", "English name of the UTC day of the week"),
+        Column("attributes", "map<string,string>", "Further fields that the format declares"),
+        Column("raw_format", "string", "The format that the record came in"),
+        Column("source_file", "string", "Key of the raw object that held the record"),
+        Column("source_line", "bigint", "Line, element or array index in the source, from 1"),
+        Column("ingested_at", "timestamp", "When the source file landed in the lake, UTC"),
+    ),
+    partition_keys=(Column("log_type", "string", "Kind of log: access, api, error, app, ..."), *DAY_KEYS),
+)
+
+REJECTED_RECORDS = Table(
+    name="rejected_records",
+    description="Every record that was refused, with its reason and the place it came from.",
+    location=lake.REJECTED_RECORDS,
+    columns=(
+        Column("raw_format", "string", "The format that the record came in"),
+        Column("reason", "string", "Why it was refused: a code of atlas/reasons.py"),
+        Column("detail", "string", "The column at fault, where there is one"),
+        Column("source_file", "string", "Key of the raw object that held the record"),
+        Column("source_line", "bigint", "Line, element or array index in the source, from 1"),
+        Column("raw", "string", "The record's text"),
+        Column("log_id", "string", "Hash of the record's bytes; null if it could not be parsed"),
+        Column("event_timestamp", "timestamp", "When it happened, UTC; null if that could not be read"),
+        Column("ingested_at", "timestamp", "When the source file landed in the lake, UTC"),
+    ),
+    partition_keys=DAY_KEYS,
+)
+
+_COUNTS = "map<string,bigint>"
+
+DAILY_ACTIVITY = Table(
+    name="daily_activity",
+    description="Gold: one row a day over all published records. Each map's values sum to total_requests.",
+    location=lake.gold_table_prefix("daily_activity"),
+    columns=(
+        Column("total_requests", "bigint", "Published records"),
+        Column("total_errors", "bigint", "Of those, with status 400 or above, or level ERROR or worse"),
+        Column("unique_ips", "bigint", "Distinct clients"),
+        Column("requests_by_device", _COUNTS, "Records by device; (none) where it is not known"),
+        Column("requests_by_type", _COUNTS, "Records by HTTP method; (none) where there is none"),
+        Column("requests_by_status", _COUNTS, "Records by status; (none) where there is none"),
+        Column("requests_by_app", _COUNTS, "Records by application; (none) where it is not known"),
+        Column("error_rate", "double", "total_errors / total_requests; 0 on a day without records"),
+        Column("day_of_week", "string", "English name of the UTC day of the week"),
+    ),
+    partition_keys=DATE_KEY,
+)
+
+HOURLY_ACTIVITY = Table(
+    name="hourly_activity",
+    description="Gold: one row an hour, application and log type.",
+    location=lake.gold_table_prefix("hourly_activity"),
+    columns=(
+        Column("hour", "int", "UTC hour, 0 to 23"),
+        Column("app_name", "string", "Application; (none) where it is not known"),
+        Column("log_type", "string", "Kind of log"),
+        Column("requests", "bigint", "Published records"),
+        Column("errors_4xx", "bigint", "Of those, with status 400 to 499"),
+        Column("errors_5xx", "bigint", "Of those, with status 500 to 599"),
+        Column("unique_ips", "bigint", "Distinct clients"),
+        Column("p50_duration_ms", "double", "Median duration in milliseconds; null if none was given"),
+        Column("p95_duration_ms", "double", "95th percentile of the duration in milliseconds"),
+    ),
+    partition_keys=DATE_KEY,
+)
+
+DATA_QUALITY = Table(
+    name="data_quality",
+    description="Gold: the books. records_in = published + duplicates + rejected, for each format and day.",
+    location=lake.gold_table_prefix("data_quality"),
+    columns=(
+        Column("raw_format", "string", "Format; (none) in the one row of a day on which nothing came"),
+        Column("files", "bigint", "Files that gave records to the day"),
+        Column("records_in", "bigint", "Records that those files hold for the day, by the ledger"),
+        Column("normalized", "bigint", "Records in silver"),
+        Column("rejected", "bigint", "Records in rejected_records"),
+        Column("rejected_by_reason", _COUNTS, "Those by reason"),
+        Column("duplicates", "bigint", "Records of silver that another file had brought already"),
+        Column("published", "bigint", "Records that gold counts"),
+        Column("run_id", "string", "The run that published the day"),
+    ),
+    partition_keys=DATE_KEY,
+)
+
+GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, DATA_QUALITY)
+"""In the order of publishing: data_quality is the receipt and goes last."""
+
+TABLES = (LOGS, REJECTED_RECORDS, *GOLD_TABLES)

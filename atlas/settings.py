@@ -1,0 +1,99 @@
+"""What crosses each boundary, one frozen dataclass per boundary, spelled in one place.
+
+Lambdas get theirs as environment variables (`ATLAS_BUCKET`), Glue jobs as arguments (`--process_date`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Self, get_type_hints
+
+from atlas import lake
+
+
+class SettingsError(ValueError):
+    """A setting is missing or unreadable; the message names it."""
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    try:
+        if kind is date:
+            return lake.parse_day(text)
+        return kind(text)
+    except ValueError as fault:
+        raise SettingsError(f"{name}: {fault}") from fault
+
+
+def _build(cls: type[Any], spelled: Mapping[str, str], values: Mapping[str, str], remedy: str) -> Any:
+    missing = [name for name in spelled.values() if not values.get(name)]
+    if missing:
+        raise SettingsError(f"{', '.join(missing)} missing: {remedy}")
+    kinds = get_type_hints(cls)
+    return cls(**{field: _parse(name, kinds[field], values[name]) for field, name in spelled.items()})
+
+
+class _Environment:
+    @classmethod
+    def _spelled(cls) -> dict[str, str]:
+        return {field.name: "ATLAS_" + field.name.upper() for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def to_env(self) -> dict[str, str]:
+        """The environment variables from which `from_env` builds an equal value."""
+        return {name: str(getattr(self, field)) for field, name in self._spelled().items()}
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Raises SettingsError, which names each variable that is missing or unreadable."""
+        built = _build(cls, cls._spelled(), environ, "set these environment variables")
+        assert isinstance(built, cls)  # noqa: S101 - for the type checker
+        return built
+
+
+class _Arguments:
+    @classmethod
+    def _spelled(cls) -> dict[str, str]:
+        return {field.name: "--" + field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def to_args(self) -> dict[str, str]:
+        """Glue job arguments, `--name` to value, from which `from_args` builds an equal value."""
+        return {name: str(getattr(self, field)) for field, name in self._spelled().items()}
+
+    @classmethod
+    def from_args(cls, argv: Sequence[str]) -> Self:
+        """Reads `--name value` and `--name=value`; leaves Glue's own arguments (`--JOB_NAME` ...) alone.
+
+        Raises SettingsError, which names each argument that is missing or unreadable.
+        """
+        values: dict[str, str] = {}
+        for position, word in enumerate(argv):
+            name, equals, value = word.partition("=")
+            if name in cls._spelled().values():
+                following = argv[position + 1] if position + 1 < len(argv) else ""
+                values[name] = value if equals else following
+        built = _build(cls, cls._spelled(), values, "pass these job arguments")
+        assert isinstance(built, cls)  # noqa: S101 - for the type checker
+        return built
+
+
+@dataclass(frozen=True)
+class IngestSettings(_Environment):
+    """What the ingestion Lambda is told."""
+
+    bucket: str
+    ledger_table: str
+    part_megabytes: int = 128
+    """How much text a validated object holds before the next part begins, in MiB."""
+
+
+@dataclass(frozen=True)
+class JobSettings(_Arguments):
+    """What both Glue jobs are told; the first two come from the stack, the rest with each run."""
+
+    bucket: str
+    ledger_table: str
+    topic_arn: str
+    process_date: date
+    run_id: str

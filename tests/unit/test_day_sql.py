@@ -1,0 +1,126 @@
+"""Duplicates, gold and the books, as the SQL that both engines run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atlas import books, sql
+from atlas.schema import GOLD_TABLES
+from tests.duckdb_engine import answer, day
+
+copies = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["f1", "f2", "f3"])), max_size=30)
+
+
+def log(log_id: str, file: str = "f1", **more: Any) -> dict[str, Any]:
+    return {"log_id": log_id, "source_file": file, "raw_format": "ndjson", "log_type": "access", **more}
+
+
+@given(copies)
+@settings(max_examples=150, deadline=None)
+def test_a_record_counts_as_often_as_the_file_that_holds_it_most_often_holds_it(
+    rows: list[tuple[str, str]],
+) -> None:
+    connection = day([log(*row) for row in rows])
+    kept = Counter(row["log_id"] for row in answer(connection, "SELECT log_id FROM distinct_records"))
+    held = Counter(rows)
+    assert kept == Counter({i: max(n for (j, _), n in held.items() if j == i) for i, _ in rows})
+
+
+@given(copies)
+@settings(max_examples=50, deadline=None)
+def test_what_is_kept_comes_from_one_file_whole(rows: list[tuple[str, str]]) -> None:
+    connection = day([log(*row) for row in rows])
+    kept = Counter((r["log_id"], r["source_file"]) for r in answer(connection, "SELECT * FROM distinct_records"))
+    assert len({log_id for log_id, _ in kept}) == len(kept)
+    assert all(Counter(rows)[row] == times for row, times in kept.items())
+
+
+@given(copies, copies)
+@settings(max_examples=100, deadline=None)
+def test_the_books_balance_whatever_came(rows: list[tuple[str, str]], bad: list[tuple[str, str]]) -> None:
+    held = Counter(file for _, file in rows + bad)
+    files = [{"source_file": file, "raw_format": "ndjson", "records": n} for file, n in held.items()]
+    refused = [{"source_file": f, "raw_format": "ndjson", "reason": reason} for reason, f in bad]
+    connection = day([log(*row) for row in rows], refused, files)
+    assert answer(connection, sql.statement("unbalanced_files")) == []
+    quality = answer(connection, sql.statement("gold/data_quality"))
+    books.check_formats(quality)
+    assert sum(row["records_in"] for row in quality) == len(rows) + len(bad)
+    assert sum(row["published"] + row["duplicates"] + row["rejected"] for row in quality) == len(rows) + len(bad)
+    assert Counter(dict(quality[0]["rejected_by_reason"])) == Counter(reason for reason, _ in bad)
+
+
+@pytest.mark.parametrize(("claimed", "difference"), [(3, "-1"), (1, r"\+1")])
+def test_a_file_that_does_not_add_up_is_named_with_its_difference(claimed: int, difference: str) -> None:
+    connection = day(
+        [log("a"), log("b")], files=[{"source_file": "f1", "raw_format": "ndjson", "records": claimed}]
+    )
+    with pytest.raises(books.BooksError, match=rf"f1: {claimed} records in, but 2 in silver .*\({difference}\)"):
+        books.check_files(answer(connection, sql.statement("unbalanced_files")))
+    with pytest.raises(books.BooksError, match="ndjson: "):
+        books.check_formats(answer(connection, sql.statement("gold/data_quality")))
+
+
+def test_records_of_a_file_that_the_manifest_does_not_know_are_out_of_balance() -> None:
+    rows = answer(day([log("a", "stray")]), sql.statement("unbalanced_files"))
+    assert [(row["source_file"], row["records_in"], row["normalized"]) for row in rows] == [("stray", 0, 1)]
+
+
+def test_a_day_without_records_has_its_rows_of_zeros() -> None:
+    connection = day([])
+    [activity] = answer(connection, sql.statement("gold/daily_activity"))
+    assert activity == {
+        "total_requests": 0, "total_errors": 0, "unique_ips": 0, "requests_by_device": [], "requests_by_type": [],
+        "requests_by_status": [], "requests_by_app": [], "error_rate": 0.0, "day_of_week": "Friday",
+    }  # fmt: skip
+    assert answer(connection, sql.statement("gold/hourly_activity")) == []
+    [quality] = answer(connection, sql.statement("gold/data_quality"))
+    assert (quality["raw_format"], quality["records_in"], quality["published"]) == ("(none)", 0, 0)
+    assert quality["rejected_by_reason"] == []
+
+
+def test_daily_activity_counts_what_it_says() -> None:
+    rows = [
+        log("a", status_code=200, device="mobile", request_type="GET", app_name="web", ip_address="192.0.2.1"),
+        log("b", status_code=404, device="mobile", request_type="GET", app_name="web", ip_address="192.0.2.1"),
+        log("c", status_code=503, ip_address="192.0.2.2"),
+        log("d", level="FATAL", app_name="jobs"),
+        log(
+            "a", "f2", status_code=200, device="mobile", request_type="GET", app_name="web", ip_address="192.0.2.1"
+        ),
+    ]
+    [found] = answer(day(rows), sql.statement("gold/daily_activity"))
+    assert found == {
+        "total_requests": 4, "total_errors": 3, "unique_ips": 2, "error_rate": 0.75, "day_of_week": "Friday",
+        "requests_by_device": [("(none)", 2), ("mobile", 2)], "requests_by_type": [("(none)", 2), ("GET", 2)],
+        "requests_by_status": [("(none)", 1), ("200", 1), ("404", 1), ("503", 1)],
+        "requests_by_app": [("(none)", 1), ("jobs", 1), ("web", 2)],
+    }  # fmt: skip
+
+
+def test_hourly_activity_counts_by_hour_application_and_type() -> None:
+    nine, ten = datetime(2024, 11, 29, 9, 59, tzinfo=UTC), datetime(2024, 11, 29, 10, tzinfo=UTC)
+    rows = [
+        log("a", event_timestamp=nine, app_name="web", status_code=200, duration_ms=10.0, ip_address="x"),
+        log("b", event_timestamp=nine, app_name="web", status_code=499, duration_ms=20.0, ip_address="x"),
+        log("c", event_timestamp=nine, app_name="web", status_code=500, duration_ms=30.0),
+        log("d", event_timestamp=ten),
+    ]
+    first, second = answer(day(rows), sql.statement("gold/hourly_activity"))
+    assert first == {
+        "hour": 9, "app_name": "web", "log_type": "access", "requests": 3, "errors_4xx": 1, "errors_5xx": 1,
+        "unique_ips": 1, "p50_duration_ms": 20.0, "p95_duration_ms": 29.0,
+    }  # fmt: skip
+    assert (second["hour"], second["app_name"], second["p50_duration_ms"]) == (10, "(none)", None)
+
+
+@pytest.mark.parametrize("table", GOLD_TABLES, ids=lambda table: table.name)
+def test_every_gold_table_is_its_statements_columns_in_order(table: Any) -> None:
+    relation = day([log("a")]).sql(sql.statement(f"gold/{table.name}"))
+    assert tuple(relation.columns) == table.column_names
