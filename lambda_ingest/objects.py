@@ -1,0 +1,72 @@
+"""The ingestion's effects on S3. Every key is deterministic, so every effect may happen twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambda_ingest.container import Readable
+from lambda_ingest.events import LandedObject
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mypy_boto3_s3 import S3Client
+
+_UPLOADS_AT_ONCE = 8
+
+
+class ObjectGoneError(Exception):
+    """The landed object is not there any more: an earlier delivery has dealt with it, or someone deleted it."""
+
+
+class LakeObjects:
+    """Reads landed objects and writes the zones of their bucket."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self._s3 = s3
+
+    def open(self, landed: LandedObject) -> tuple[AbstractContextManager[Readable], datetime]:
+        """The object's bytes as a stream, and when it landed. Raises ObjectGoneError."""
+        try:
+            answer = self._s3.get_object(Bucket=landed.bucket, Key=landed.key, **_version(landed))
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
+                raise ObjectGoneError(landed.key) from fault
+            raise
+        return closing(answer["Body"]), answer["LastModified"]
+
+    def upload(self, bucket: str, parts: Iterable[tuple[Path, str]]) -> None:
+        """Writes files to keys."""
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+            list(pool.map(lambda part: self._s3.upload_file(str(part[0]), bucket, part[1]), parts))
+
+    def copy(self, landed: LandedObject, key: str) -> None:
+        """Copies the producer's bytes within the bucket, of any size."""
+        source: Any = {"Bucket": landed.bucket, "Key": landed.key, **_version(landed)}
+        self._s3.copy(source, landed.bucket, key)
+
+    def put_document(self, bucket: str, key: str, document: Mapping[str, Any]) -> None:
+        """Writes a small JSON document."""
+        body = json.dumps(document, indent=2, ensure_ascii=False).encode()
+        self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+
+    def delete(self, bucket: str, keys: Iterable[str]) -> None:
+        """Deletes keys, whether they are there or not."""
+        for key in keys:
+            self._s3.delete_object(Bucket=bucket, Key=key)
+
+    def clear_landed(self, landed: LandedObject) -> None:
+        """Takes exactly this version out of raw/: one that landed meanwhile stays."""
+        self._s3.delete_object(Bucket=landed.bucket, Key=landed.key, **_version(landed))
+
+
+def _version(landed: LandedObject) -> Any:
+    return {"VersionId": landed.version_id} if landed.version_id else {}
