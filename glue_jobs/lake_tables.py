@@ -1,0 +1,98 @@
+"""How Spark reads and writes the lake: what differs from DuckDB, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's docs do
+
+from atlas import envelope, lake, mapping
+from atlas.formats import LogFormat
+from atlas.manifest import Manifest, records_in
+from atlas.objects import list_folders, list_keys
+from atlas.schema import Table
+
+_OBJECT_KEY = f"substring(_metadata.file_path, instr(_metadata.file_path, '{lake.VALIDATED}')) AS object_key"
+"""Validated keys hold no character that a URL escapes, so the file's path ends in the key."""
+
+
+def url(bucket: str, key: str) -> str:
+    """The address under which Spark knows an object or prefix."""
+    return f"s3://{bucket}/{key}"
+
+
+def manifest_views(spark: SparkSession, manifest: Manifest) -> None:
+    """Registers the views `manifest`, `manifest_objects` and `run`."""
+    files = [(file.raw_key, file.format, records_in(file)) for file in manifest.files]
+    objects = [(key, file.raw_key, file.landed_at) for file in manifest.files for key in file.objects()]
+    run = [(manifest.run_id, f"{manifest.process_date:%A}")]
+    spark.createDataFrame(files, "source_file STRING, raw_format STRING, records BIGINT").createOrReplaceTempView(
+        "manifest"
+    )
+    F.broadcast(
+        spark.createDataFrame(objects, "object_key STRING, source_file STRING, ingested_at STRING").withColumn(
+            "ingested_at", F.col("ingested_at").cast("timestamp")
+        )
+    ).createOrReplaceTempView("manifest_objects")
+    spark.createDataFrame(run, "run_id STRING, day_of_week STRING").createOrReplaceTempView("run")
+
+
+def envelopes(spark: SparkSession, log_format: LogFormat, bucket: str, keys: Iterable[str]) -> DataFrame:
+    """Validated objects of one format, as the input that `mapping.normalize_sql` describes."""
+    columns = mapping.fields(log_format)
+    tops = dict.fromkeys(path.split(".")[0] for path in columns)
+    record = ", ".join(f"`{top}`: STRING" for top in tops)
+    read = spark.read.schema(f"{envelope.HEADER_DDL}, record STRUCT<{record}>").json(
+        [url(bucket, key) for key in keys]
+    )
+    picked = [f"{_picked(path)} AS {name}" for path, name in columns.items()]
+    return read.selectExpr(_OBJECT_KEY, "event_time", "line", "record_id", "error", "raw", *picked)
+
+
+def _picked(path: str) -> str:
+    """Nested values come as JSON text, from which a dotted path takes its part."""
+    top, dot, rest = path.partition(".")
+    return f"get_json_object(record.`{top}`, '$.{rest}')" if dot else f"record.`{top}`"
+
+
+def record_texts(spark: SparkSession, bucket: str, keys: Iterable[str]) -> DataFrame:
+    """The producer's own text of each record of some validated objects: object_key, source_line, text."""
+    read = spark.read.text([url(bucket, key) for key in keys]).selectExpr(_OBJECT_KEY, "value")
+    return read.select(
+        "object_key",
+        F.regexp_extract("value", envelope.RECORD_TEXT, 1).cast("bigint").alias("source_line"),
+        F.regexp_extract("value", envelope.RECORD_TEXT, 2).alias("text"),
+    ).where(F.col("source_line").isNotNull())
+
+
+def contract(frame: DataFrame, table: Table, *, partitions: bool = False) -> DataFrame:
+    """The frame with exactly the table's columns, in its order and of its types."""
+    wanted = table.columns + (table.partition_keys if partitions else ())
+    return frame.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in wanted))
+
+
+def read_day(spark: SparkSession, s3: Any, bucket: str, table: Table, prefixes: Iterable[str]) -> DataFrame:
+    """The rows of some partitions of `logs` or `rejected_records`, partition columns included."""
+    there = [prefix for prefix in prefixes if next(iter(list_keys(s3, bucket, prefix)), None)]
+    ddl = table.ddl(partitions=True)
+    if not there:
+        return spark.createDataFrame([], ddl)
+    read = spark.read.schema(ddl).option("basePath", url(bucket, table.location))
+    return read.parquet(*(url(bucket, prefix) for prefix in there))
+
+
+def silver_prefixes(s3: Any, bucket: str, day: date) -> dict[str, str]:
+    """Log type -> the prefix of its partition of a day, for every log type that silver has on any day."""
+    folders = list_folders(s3, bucket, lake.LOGS)
+    types = sorted(folder.rstrip("/").rpartition("log_type=")[2] for folder in folders)
+    return dict(zip(types, lake.silver_day_prefixes(tuple(types), day), strict=True))
+
+
+def write_partitions(frame: DataFrame, bucket: str, table: Table) -> None:
+    """Replaces those partitions of the table that the frame has rows for."""
+    keys = [column.name for column in table.partition_keys]
+    written = contract(frame, table, partitions=True).write.mode("overwrite").partitionBy(*keys)
+    written.parquet(url(bucket, table.location))

@@ -1,0 +1,228 @@
+"""A day through both jobs, on Spark, over the live lake of the test."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from atlas import books
+from atlas import lake as keys
+from atlas.ledger import day_state_key
+from atlas.schema import DAILY_ACTIVITY, DATA_QUALITY, GOLD_TABLES, HOURLY_ACTIVITY, LOGS, Table
+from glue_jobs.aggregate import aggregate
+from glue_jobs.entry import execute
+from glue_jobs.normalize import normalize
+from tests.lake_under_test import FRIDAY, SATURDAY, LakeUnderTest
+
+SAMPLE = Path(__file__).parents[2] / "sample-dataset"
+TRUTH = json.loads((SAMPLE / "expected.json").read_text())
+
+
+def process(lake: LakeUnderTest, spark: SparkSession, day: date) -> None:
+    settings = lake.settings(day)
+    execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
+    execute("aggregate", aggregate, settings, lake.clients, lambda _: spark, announce=False)
+
+
+def gold(lake: LakeUnderTest, table: Table, day: date) -> list[dict[str, Any]]:
+    body = lake.s3.get_object(Bucket=lake.bucket, Key=keys.gold_key(table.name, day))["Body"].read()
+    read = pq.read_table(io.BytesIO(body))
+    assert read.column_names == list(table.column_names)
+    rows: list[dict[str, Any]] = read.to_pylist(maps_as_pydicts="strict")
+    return rows
+
+
+def rows_under(lake: LakeUnderTest, prefix: str) -> list[dict[str, Any]]:
+    bodies = [lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys(prefix)]
+    return [row for body in bodies for row in pq.read_table(io.BytesIO(body)).to_pylist()]
+
+
+def access(second: int, **more: Any) -> str:
+    record = {"timestamp": f"2024-11-29T10:00:{second:02d}Z", "ip": "192.0.2.1", "status": 200, "endpoint": "/"}
+    return json.dumps({**record, **more})
+
+
+def lines(*rows: str) -> bytes:
+    return "\n".join(rows).encode()
+
+
+def totals(lake: LakeUnderTest, day: date) -> dict[str, int]:
+    found = gold(lake, DATA_QUALITY, day)
+    names = ("records_in", "published", "duplicates", "rejected")
+    return {name: sum(row[name] for row in found) for name in names}
+
+
+def test_the_sample_days_come_out_as_their_generator_says(lake: LakeUnderTest, spark: SparkSession) -> None:
+    for file in TRUTH["files"]:
+        lake.drop(keys.RAW + file["path"], (SAMPLE / file["path"]).read_bytes())
+    for day in (FRIDAY, SATURDAY):
+        process(lake, spark, day)
+        truth = TRUTH["days"][day.isoformat()]
+        [activity] = gold(lake, DAILY_ACTIVITY, day)
+        assert {name: activity[name] for name in truth["daily_activity"]} == truth["daily_activity"]
+        for counts in ("requests_by_device", "requests_by_type", "requests_by_status", "requests_by_app"):
+            assert sum(activity[counts].values()) == activity["total_requests"]
+        found = {
+            row["raw_format"]: {
+                "files": row["files"],
+                "records_in": row["records_in"],
+                "rejected": row["rejected_by_reason"],
+                "duplicates": row["duplicates"],
+                "published": row["published"],
+            }
+            for row in gold(lake, DATA_QUALITY, day)
+        }
+        assert found == truth["formats"]
+        assert sum(row["requests"] for row in gold(lake, HOURLY_ACTIVITY, day)) == activity["total_requests"]
+    _refused_records_keep_the_producers_text(lake)
+    _the_day_again_gives_the_same_gold(lake, spark)
+
+
+def _refused_records_keep_the_producers_text(lake: LakeUnderTest) -> None:
+    """Checked against the files themselves: the text of line n is line n."""
+    for day in (FRIDAY, SATURDAY):
+        refused = rows_under(lake, keys.rejected_records_prefix(day))
+        assert refused
+        for row in refused:
+            source = SAMPLE / row["source_file"].removeprefix(keys.RAW)
+            if source.suffix in (".ndjson", ".log"):
+                assert row["raw"] == source.read_text().split("\n")[row["source_line"] - 1].strip()
+            else:
+                assert row["raw"]
+
+
+def _the_day_again_gives_the_same_gold(lake: LakeUnderTest, spark: SparkSession) -> None:
+    before = {table.name: gold(lake, table, FRIDAY) for table in GOLD_TABLES}
+    silver = sorted(rows_under(lake, keys.LOGS), key=str)
+    process(lake, spark, FRIDAY)
+    for row in before[DATA_QUALITY.name]:
+        row["run_id"] = f"run-{3}"
+    assert {table.name: gold(lake, table, FRIDAY) for table in GOLD_TABLES} == before
+    assert sorted(rows_under(lake, keys.LOGS), key=str) == silver
+    assert lake.keys(keys.STAGING) == []
+
+
+def test_silver_is_what_the_schema_says_in_types_that_every_engine_reads(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    lake.drop("raw/a.ndjson", lines(access(1, bytes=5), access(2, timestamp="2024-11-29T10:00:02.123456+00:00")))
+    normalize(spark, lake.settings(FRIDAY), lake.clients)
+    [key] = lake.keys(keys.LOGS)
+    assert key.startswith(keys.silver_day_prefixes(("access",), FRIDAY)[0])
+    file = pq.ParquetFile(io.BytesIO(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read()))
+    assert file.schema_arrow.names == list(LOGS.column_names)
+    stamp = file.schema.column(LOGS.column_names.index("event_timestamp"))
+    assert (stamp.physical_type, str(stamp.logical_type)) == (
+        "INT64",
+        "Timestamp(isAdjustedToUTC=true, timeUnit=microseconds, is_from_converted_type=false, "
+        "force_set_converted_type=false)",
+    )
+    moments = [row["event_timestamp"].isoformat() for row in file.read().to_pylist()]
+    assert sorted(moments) == ["2024-11-29T10:00:01+00:00", "2024-11-29T10:00:02.123456+00:00"]
+
+
+def test_a_correction_replaces_its_records_and_the_same_bytes_again_change_nothing(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    first = lines(access(1), access(1), access(2), "{")
+    lake.drop("raw/a.ndjson", first)
+    process(lake, spark, FRIDAY)
+    assert totals(lake, FRIDAY) == {"records_in": 4, "published": 3, "duplicates": 0, "rejected": 1}
+    lake.drop("raw/copy.ndjson", first)
+    lake.drop("raw/overlap.ndjson", lines(access(1), access(3)))
+    process(lake, spark, FRIDAY)
+    assert totals(lake, FRIDAY) == {"records_in": 6, "published": 4, "duplicates": 1, "rejected": 1}
+    lake.drop("raw/a.ndjson", lines(access(7, status=404)))
+    process(lake, spark, FRIDAY)
+    assert totals(lake, FRIDAY) == {"records_in": 3, "published": 3, "duplicates": 0, "rejected": 0}
+    assert gold(lake, DAILY_ACTIVITY, FRIDAY)[0]["requests_by_status"] == {"200": 2, "404": 1}
+    assert rows_under(lake, keys.REJECTED_RECORDS) == []
+
+
+def test_a_log_type_that_vanished_from_a_day_vanishes_from_silver_and_other_days_stay(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    event = '{"timestamp": "2024-11-%dT10:00:00Z", "user_id": "u1", "action": "login"}'
+    lake.drop("raw/a.ndjson", lines(access(1)))
+    lake.drop("raw/app_log/b.log", lines(event % 29, event % 30))
+    for day in (FRIDAY, SATURDAY):
+        normalize(spark, lake.settings(day), lake.clients)
+    state = lake.ledger.get_item(Key=day_state_key(FRIDAY))["Item"]
+    assert state["partitions"] == "access,app"
+    lake.drop("raw/app_log/b.log", lines(event % 30))
+    process(lake, spark, FRIDAY)
+    access_prefix, app_prefix = keys.silver_day_prefixes(("access", "app"), FRIDAY)
+    assert lake.keys(access_prefix)
+    assert lake.keys(app_prefix) == []
+    assert lake.keys(keys.silver_day_prefixes(("app",), SATURDAY)[0])
+    assert totals(lake, FRIDAY)["published"] == 1
+
+
+def test_a_day_on_which_nothing_came_has_its_rows_of_zeros(lake: LakeUnderTest, spark: SparkSession) -> None:
+    process(lake, spark, SATURDAY)
+    [activity] = gold(lake, DAILY_ACTIVITY, SATURDAY)
+    assert (activity["total_requests"], activity["requests_by_app"], activity["day_of_week"]) == (0, {}, "Saturday")
+    assert [row["raw_format"] for row in gold(lake, DATA_QUALITY, SATURDAY)] == ["(none)"]
+    assert gold(lake, HOURLY_ACTIVITY, SATURDAY) == []
+    assert lake.keys(keys.LOGS) == []
+
+
+def test_a_day_whose_books_do_not_balance_stays_as_it_was_and_says_why(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    lake.drop("raw/a.ndjson", lines(access(1), access(2)))
+    process(lake, spark, FRIDAY)
+    before = {key: lake.s3.head_object(Bucket=lake.bucket, Key=key)["ETag"] for key in lake.keys(keys.ANALYTICS)}
+    lake.drop("raw/b.ndjson", lines(access(3), access(4)))
+    settings = lake.settings(FRIDAY)
+    execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
+    _lose_a_record_of_silver(lake)
+    lake.notices()
+    with pytest.raises(books.BooksError, match=r"2 records in, but \d in silver and 0 rejected \(-[12]\)"):
+        execute("aggregate", aggregate, settings, lake.clients, lambda _: spark, announce=False)
+    after = {key: lake.s3.head_object(Bucket=lake.bucket, Key=key)["ETag"] for key in lake.keys(keys.ANALYTICS)}
+    assert after == before
+    [notice] = lake.notices()
+    assert "FAILED: BooksError" in notice["subject"]
+    key = keys.failed_run_key(FRIDAY, settings.run_id)
+    document = json.loads(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
+    assert (document["job"], document["error"]) == ("aggregate", "BooksError")
+    assert "do not balance" in document["message"]
+
+
+def _lose_a_record_of_silver(lake: LakeUnderTest) -> None:
+    key = max(lake.keys(keys.LOGS))
+    table = pq.read_table(io.BytesIO(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read()))
+    out = io.BytesIO()
+    pq.write_table(table.slice(1), out)
+    lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=out.getvalue())
+
+
+def test_a_validated_object_that_lost_lines_is_found_before_anything_is_written(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    lake.drop("raw/a.ndjson", lines(access(1)))
+    lake.drop("raw/b.ndjson", lines(access(3), access(4)))
+    one, two = lake.keys(keys.VALIDATED)
+    copied = lake.s3.get_object(Bucket=lake.bucket, Key=one)["Body"].read()
+    lake.s3.put_object(Bucket=lake.bucket, Key=two, Body=copied)
+    with pytest.raises(books.BooksError, match=r"raw/b\.ndjson: 2 records in, but 1 in silver"):
+        normalize(spark, lake.settings(FRIDAY), lake.clients)
+    assert lake.keys(keys.LOGS) == []
+
+
+def test_job_1_announces_what_came_and_what_became_of_it(lake: LakeUnderTest, spark: SparkSession) -> None:
+    lake.drop("raw/a.ndjson", lines(access(1), access(2, status=999), "{"))
+    settings = lake.settings(FRIDAY)
+    execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
+    [notice] = lake.notices()
+    assert notice["subject"] == "Atlas: normalize 2024-11-29 done"
+    assert (notice["records_in"], notice["normalized"], notice["rejected"]) == (3, 1, 2)
+    assert notice["formats"]["ndjson"]["rejected_by_reason"] == {"invalid_status_code": 1, "malformed_record": 1}
