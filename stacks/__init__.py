@@ -1,0 +1,1 @@
+"""The stacks of one stage, by life cycle, and its typed configuration."""

@@ -1,0 +1,94 @@
+"""The ARN of each named thing, from atlas/names.py.
+
+Stacks refer to each other's resources by name, not by CloudFormation exports: an export that is in use cannot
+change, which would tie the stacks that can be redeployed to the one that holds data.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+
+from atlas import ledger
+from atlas.names import Names
+from stacks.config import StageConfig
+
+
+def parents(*prefixes: str) -> list[str]:
+    """The prefixes above each prefix: `rejected/` of `rejected/data_quality/`."""
+    folders = [prefix.rstrip("/").split("/")[:-1] for prefix in prefixes]
+    return sorted({"/".join(above[: depth + 1]) + "/" for above in folders for depth in range(len(above))})
+
+
+class Arns:
+    """ARNs in the account, region and partition of one stack."""
+
+    def __init__(self, stack: Stack, config: StageConfig) -> None:
+        self._stack = stack
+        self._database = config.database
+        self._names = Names(config.stage)
+
+    def _arn(self, service: str, resource: str, name: str, separator: str = "/") -> str:
+        style = ArnFormat.SLASH_RESOURCE_NAME if separator == "/" else ArnFormat.COLON_RESOURCE_NAME
+        return self._stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=style)
+
+    @property
+    def bucket_name(self) -> str:
+        """The lake's bucket: names of buckets are global, hence account and region."""
+        return self._names.bucket(self._stack.account, self._stack.region)
+
+    @property
+    def bucket(self) -> str:
+        """The lake's bucket itself."""
+        return f"arn:{self._stack.partition}:s3:::{self.bucket_name}"
+
+    def objects(self, *prefixes: str) -> list[str]:
+        """All objects under each prefix of the lake."""
+        return [f"{self.bucket}/{prefix}*" for prefix in prefixes]
+
+    def folders(self, *prefixes: str) -> list[str]:
+        """The names of each prefix and of those above it, without the slash, as if they were objects."""
+        names = sorted({prefix.rstrip("/") for prefix in (*prefixes, *parents(*prefixes))})
+        return [f"{self.bucket}/{name}" for name in names]
+
+    @property
+    def ledger_table(self) -> str:
+        """The ledger, without its index."""
+        return self._arn("dynamodb", "table", self._names.ledger_table)
+
+    @property
+    def dirty_index(self) -> str:
+        """The ledger's index of dirty days."""
+        return f"{self.ledger_table}/index/{ledger.DIRTY_INDEX}"
+
+    @property
+    def topic(self) -> str:
+        """The topic of notifications."""
+        return self._stack.format_arn(
+            service="sns", resource=self._names.topic, arn_format=ArnFormat.NO_RESOURCE_NAME
+        )
+
+    @property
+    def catalog(self) -> str:
+        """The account's Glue catalog, which every call on a database or table names too."""
+        return self._stack.format_arn(service="glue", resource="catalog", arn_format=ArnFormat.NO_RESOURCE_NAME)
+
+    @property
+    def database(self) -> str:
+        """The stage's database."""
+        return self._arn("glue", "database", self._database)
+
+    def table(self, name: str) -> str:
+        """A table of the stage's database."""
+        return self._arn("glue", "table", f"{self._database}/{name}")
+
+    def job(self, name: str) -> str:
+        """A Glue job."""
+        return self._arn("glue", "job", name)
+
+    def crawler(self, name: str) -> str:
+        """A Glue crawler."""
+        return self._arn("glue", "crawler", name)
+
+    def log_streams(self, log_group: str) -> str:
+        """All streams of a log group."""
+        return self._arn("logs", "log-group", f"{log_group}:*", ":")

@@ -1,0 +1,185 @@
+"""From a dropped file to the validated zone: rule, queue, function."""
+
+from __future__ import annotations
+
+import platform
+
+from aws_cdk import CfnOutput, Duration, Size
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from atlas import lake
+from atlas.names import METRICS_NAMESPACE
+from atlas.settings import IngestSettings
+from stacks import assets, layer
+from stacks.arns import Arns
+from stacks.base import AtlasStack
+from stacks.config import StageConfig
+from stacks.roles import allow, listing, service_role
+
+_BATCH = 5
+"""Files a batch: small files share an invocation, and a large one keeps few others waiting."""
+_ATTEMPTS = 5
+"""How often the queue hands out a file before the dead-letter queue takes it."""
+
+
+class IngestionStack(AtlasStack):
+    """Redeployable at any time: what has not been ingested waits in the queue."""
+
+    def __init__(self, scope: Construct, config: StageConfig) -> None:
+        super().__init__(scope, "Ingestion", config=config, description="files into the validated zone")
+        self._dead_letters = sqs.Queue(
+            self,
+            "IngestDeadLetters",
+            queue_name=self.names.ingest_dead_letter_queue,
+            retention_period=Duration.days(14),
+            enforce_ssl=True,
+        )
+        queue = self._queue()
+        self._announce_files(queue)
+        function = self._function(queue)
+        lambda_.EventSourceMapping(
+            self,
+            "IngestFromQueue",
+            target=function,
+            event_source_arn=queue.queue_arn,
+            batch_size=_BATCH,
+            report_batch_item_failures=True,
+            max_concurrency=config.ingestion.max_concurrency,
+        )
+        CfnOutput(self, "IngestQueueUrl", value=queue.queue_url)
+        CfnOutput(self, "IngestDeadLetterQueueUrl", value=self._dead_letters.queue_url)
+        CfnOutput(self, "IngestFunction", value=self.names.ingest_function)
+
+    def _queue(self) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            "IngestQueue",
+            queue_name=self.names.ingest_queue,
+            # AWS's advice: six times the function's timeout, so that no file is handed out twice at once.
+            visibility_timeout=Duration.seconds(6 * self.config.ingestion.timeout_seconds),
+            retention_period=Duration.days(14),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self._dead_letters, max_receive_count=_ATTEMPTS),
+            enforce_ssl=True,
+        )
+
+    def _announce_files(self, queue: sqs.Queue) -> None:
+        rule = events.Rule(
+            self,
+            "FileDropped",
+            description="A file landed under " + lake.RAW,
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [self.arns.bucket_name]},
+                    "object": {"key": [{"prefix": lake.RAW}]},
+                },
+            ),
+        )
+        rule.add_target(targets.SqsQueue(queue, dead_letter_queue=self._dead_letters))
+
+    def _function(self, queue: sqs.Queue) -> lambda_.Function:
+        sizes = self.config.ingestion
+        log_group_name = f"/aws/lambda/{self.names.ingest_function}"
+        log_group = self.log_group("IngestLogs", log_group_name)
+        settings = IngestSettings(
+            bucket=self.arns.bucket_name,
+            ledger_table=self.names.ledger_table,
+            part_megabytes=sizes.part_megabytes,
+        )
+        role = service_role(
+            self,
+            "IngestRole",
+            name=self.names.ingest_role,
+            service="lambda.amazonaws.com",
+            description="The ingestion function: raw files into the validated zone, and the ledger",
+            statements=ingest_statements(self.arns, queue.queue_arn, log_group_name),
+        )
+        return lambda_.Function(
+            self,
+            "Ingest",
+            function_name=self.names.ingest_function,
+            description="Reads a dropped file and writes its records, by day, to the validated zone",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=_architecture(self.config.architecture),
+            handler="lambda_ingest.handler.handler",
+            code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", "lambda_ingest")),
+            layers=[self._third_party()],
+            role=role,
+            environment={
+                **settings.to_env(),
+                "POWERTOOLS_SERVICE_NAME": self.names.ingest_function,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+            },
+            memory_size=sizes.memory_mb,
+            timeout=Duration.seconds(sizes.timeout_seconds),
+            ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),
+            logging_format=lambda_.LoggingFormat.JSON,
+            log_group=log_group,
+        )
+
+    def _third_party(self) -> lambda_.LayerVersion:
+        return lambda_.LayerVersion(
+            self,
+            "ThirdParty",
+            description="Third-party packages of all functions: stacks/layer/requirements.lock",
+            code=lambda_.Code.from_asset(
+                str(layer.build(self.config.architecture)), exclude=["**/__pycache__", "**/*.pyc"]
+            ),
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            compatible_architectures=[_architecture(self.config.architecture)],
+        )
+
+
+def ingest_statements(arns: Arns, queue: str, log_group: str) -> list[iam.PolicyStatement]:
+    """What the ingestion function may do."""
+    return [
+        allow(
+            "ReadDroppedFiles",
+            ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
+            arns.objects(lake.RAW),
+        ),
+        # Without it, a file that is gone reads as forbidden instead of as missing.
+        listing("TellMissingFromForbidden", arns.bucket, lake.RAW),
+        allow("TakeFilesAway", ["s3:DeleteObject", "s3:DeleteObjectVersion"], arns.objects(lake.RAW)),
+        allow(
+            "WriteOutputs",
+            # A server-side copy takes the object's tags along; an upload in parts may be given up.
+            ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"],
+            arns.objects(lake.VALIDATED, lake.ARCHIVE, lake.REJECTED_FILES),
+        ),
+        allow("RemovePredecessors", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
+        allow(
+            "KeepTheLedger",
+            [
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:ConditionCheckItem",
+                "dynamodb:Query",
+            ],
+            [arns.ledger_table],
+        ),
+        allow(
+            "TakeFromQueue",
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:ChangeMessageVisibility",
+                "sqs:GetQueueAttributes",
+            ],
+            [queue],
+        ),
+        allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.log_streams(log_group)]),
+    ]
+
+
+def _architecture(name: str) -> lambda_.Architecture:
+    machine = platform.machine() if name == "host" else name
+    return lambda_.Architecture.ARM_64 if machine in ("arm64", "aarch64") else lambda_.Architecture.X86_64

@@ -1,0 +1,85 @@
+"""Builds the Lambda layer's content from its lock file, without Docker, once for each content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK = Path(__file__).with_name("requirements.lock")
+CACHE = Path(__file__).resolve().parents[2] / ".atlas" / "layers"
+LAMBDA_PYTHON = "3.13"
+
+
+class LayerError(RuntimeError):
+    """The layer's packages could not be installed; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine and the Python that the layer's wheels must fit."""
+
+    machine: str
+    python: str
+    foreign: bool
+    """Whether that is another platform than this one."""
+
+    @classmethod
+    def of(cls, architecture: str) -> Target:
+        """The target of a stage's architecture: `arm64`, `x86_64` or `host`."""
+        if architecture == "host":
+            return cls(platform.machine(), platform.python_version(), foreign=False)
+        return cls({"arm64": "aarch64"}.get(architecture, architecture), LAMBDA_PYTHON, foreign=True)
+
+    @property
+    def options(self) -> list[str]:
+        """What makes uv choose wheels of the target."""
+        if not self.foreign:
+            return []
+        return ["--python-platform", f"{self.machine}-manylinux2014", "--python-version", self.python]
+
+
+def build(architecture: str, cache: Path = CACHE) -> Path:
+    """The folder that holds the layer for an architecture; installed if it is not there yet.
+
+    Raises LayerError.
+    """
+    target = Target.of(architecture)
+    lock = LOCK.read_bytes()
+    key = hashlib.sha256(lock + f"{target} {sys.platform if not target.foreign else 'linux'}".encode())
+    ready = cache / key.hexdigest()[:16]
+    if ready.is_dir():
+        return ready
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
+        _install(target, Path(building) / "layer" / "python")
+        try:
+            # In one step: whoever is killed half-way leaves nothing that looks like a layer.
+            os.rename(Path(building) / "layer", ready)  # noqa: PTH104 - Path.rename reads no better
+        except OSError:
+            if not ready.is_dir():  # else another synth was quicker, with the same content
+                raise
+    return ready
+
+
+def _install(target: Target, folder: Path) -> None:
+    wanted = ["--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK)]
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    command += ["--target", str(folder), "--link-mode", "copy", *target.options, *wanted]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own words
+    except subprocess.CalledProcessError as failed:
+        raise LayerError(
+            f"the Lambda layer for {target.machine}, Python {target.python}, could not be installed from "
+            f"{LOCK.relative_to(LOCK.parents[2])}. If uv is missing, run make setup; if a package has no "
+            "wheel for that platform, choose another version in stacks/layer/requirements.in and run make "
+            f"lock; without a network, synthesize once with one. uv says:\n{failed.stderr.strip()}"
+        ) from failed
+    shutil.rmtree(folder / "bin", ignore_errors=True)  # scripts that name this machine's Python
+    (folder / ".lock").unlink(missing_ok=True)

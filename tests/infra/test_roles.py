@@ -1,0 +1,263 @@
+"""Each role may do what its table here says, and nothing else. A widened policy has to be widened here too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from atlas.names import Names
+from stacks.orchestration import DEFINITION
+from tests.infra.conftest import STAGES, Synth
+
+LAKE = "arn:aws:s3:::atlas-lake-prod-111122223333-eu-central-1"
+ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-111122223333-eu-central-1/<asset>"
+_HERE = "eu-central-1:111122223333"
+LEDGER = f"arn:aws:dynamodb:{_HERE}:table/atlas-ledger-prod"
+TOPIC = f"arn:aws:sns:{_HERE}:atlas-notifications-prod"
+CATALOG = f"arn:aws:glue:{_HERE}:catalog"
+DATABASE = f"arn:aws:glue:{_HERE}:database/log_analytics_db"
+TABLES = {
+    f"arn:aws:glue:{_HERE}:table/log_analytics_db/{name}"
+    for name in ("logs", "rejected_records", "daily_activity", "hourly_activity", "data_quality")
+}
+MACHINE = "<Daily>"
+PLACES = {
+    f"{LAKE}/{prefix}*"
+    for prefix in (
+        "processed/logs/",
+        "rejected/data_quality/",
+        "analytics/daily_activity/",
+        "analytics/hourly_activity/",
+        "analytics/data_quality/",
+    )
+}
+
+
+def _logs(*groups: str) -> set[str]:
+    return {f"arn:aws:logs:{_HERE}:log-group:{group}:*" for group in groups}
+
+
+def _job(name: str) -> str:
+    return f"arn:aws:glue:{_HERE}:job/atlas-{name}-prod"
+
+
+def _crawler(name: str) -> str:
+    return f"arn:aws:glue:{_HERE}:crawler/atlas-{name}-prod"
+
+
+_WRITTEN_BY_JOBS = {f"{LAKE}/{prefix}*" for prefix in ("processed/", "analytics/", "rejected/data_quality/")}
+_WRITTEN_BY_INGEST = {f"{LAKE}/{prefix}*" for prefix in ("validated/", "archive/", "rejected/system/lambda/")}
+_JOB_LOGS = _logs("/atlas/prod/jobs/error", "/atlas/prod/jobs/output")
+_RUNS = {_job("normalize"), _job("aggregate")}
+_CRAWLERS = {_crawler("silver"), _crawler("gold")}
+
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "atlas-lambda-ingestion-role-prod": {
+        "s3:GetObject": {f"{LAKE}/raw/*"},
+        "s3:GetObjectVersion": {f"{LAKE}/raw/*"},
+        "s3:GetObjectTagging": {f"{LAKE}/raw/*"},
+        "s3:GetObjectVersionTagging": {f"{LAKE}/raw/*"},
+        "s3:ListBucket": {f"{LAKE} under raw/*, raw"},
+        "s3:DeleteObject": {f"{LAKE}/raw/*", f"{LAKE}/validated/*"},
+        "s3:DeleteObjectVersion": {f"{LAKE}/raw/*"},
+        "s3:PutObject": _WRITTEN_BY_INGEST,
+        "s3:PutObjectTagging": _WRITTEN_BY_INGEST,
+        "s3:AbortMultipartUpload": _WRITTEN_BY_INGEST,
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:PutItem": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "dynamodb:DeleteItem": {LEDGER},
+        "dynamodb:ConditionCheckItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
+        "sqs:ReceiveMessage": {"<IngestQueue.Arn>"},
+        "sqs:DeleteMessage": {"<IngestQueue.Arn>"},
+        "sqs:ChangeMessageVisibility": {"<IngestQueue.Arn>"},
+        "sqs:GetQueueAttributes": {"<IngestQueue.Arn>"},
+        "logs:CreateLogStream": _logs("/aws/lambda/atlas-ingest-prod"),
+        "logs:PutLogEvents": _logs("/aws/lambda/atlas-ingest-prod"),
+    },
+    "atlas-glue-etl-role-prod": {
+        "s3:GetObject": {
+            ASSETS,
+            f"{LAKE}/validated/*",
+            *_WRITTEN_BY_JOBS,
+            *(f"{LAKE}/{folder}" for folder in ("processed", "analytics", "rejected", "rejected/data_quality")),
+        },
+        "s3:ListBucket": {
+            f"{LAKE} under validated/*, validated, processed/*, processed, analytics/*, analytics, "
+            "rejected/data_quality/*, rejected/data_quality",
+            f"{LAKE} under rejected/",
+        },
+        "s3:PutObject": {*_WRITTEN_BY_JOBS, f"{LAKE}/rejected/system/glue/*"},
+        "s3:DeleteObject": _WRITTEN_BY_JOBS,
+        "s3:AbortMultipartUpload": _WRITTEN_BY_JOBS,
+        "s3:ListMultipartUploadParts": _WRITTEN_BY_JOBS,
+        "dynamodb:Query": {LEDGER},
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "sns:Publish": {TOPIC},
+        "logs:CreateLogStream": _JOB_LOGS,
+        "logs:PutLogEvents": _JOB_LOGS,
+    },
+    "atlas-glue-crawler-role-prod": {
+        "s3:GetObject": PLACES,
+        "s3:ListBucket": {
+            f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
+            "analytics/daily_activity/*, analytics/daily_activity, analytics/hourly_activity/*, "
+            "analytics/hourly_activity, analytics/data_quality/*, analytics/data_quality"
+        },
+        "s3:GetBucketLocation": {LAKE},
+        "glue:GetDatabase": {CATALOG, DATABASE},
+        **{
+            f"glue:{action}": {CATALOG, DATABASE, *TABLES}
+            for action in (
+                "GetTable",
+                "GetTables",
+                "UpdateTable",
+                "GetPartition",
+                "GetPartitions",
+                "BatchGetPartition",
+                "BatchCreatePartition",
+                "CreatePartition",
+                "UpdatePartition",
+                "BatchUpdatePartition",
+            )
+        },
+        "logs:CreateLogGroup": _logs("/aws-glue/crawlers"),
+        "logs:CreateLogStream": _logs("/aws-glue/crawlers"),
+        "logs:PutLogEvents": _logs("/aws-glue/crawlers"),
+    },
+    "atlas-step-functions-role-prod": {
+        "glue:StartJobRun": _RUNS,
+        "glue:GetJobRun": _RUNS,
+        "glue:GetJobRuns": _RUNS,
+        "glue:BatchStopJobRun": _RUNS,
+        "glue:StartCrawler": _CRAWLERS,
+        "glue:GetCrawler": _CRAWLERS,
+        "dynamodb:Query": {f"{LEDGER}/index/dirty-days"},
+        "dynamodb:UpdateItem": {LEDGER},
+        "sns:Publish": {TOPIC},
+        # Log delivery can be granted on everything only.
+        "logs:CreateLogDelivery": {"*"},
+        "logs:GetLogDelivery": {"*"},
+        "logs:UpdateLogDelivery": {"*"},
+        "logs:DeleteLogDelivery": {"*"},
+        "logs:ListLogDeliveries": {"*"},
+        "logs:PutResourcePolicy": {"*"},
+        "logs:DescribeResourcePolicies": {"*"},
+        "logs:DescribeLogGroups": {"*"},
+    },
+    "atlas-eventbridge-role-prod": {"states:StartExecution": {MACHINE}},
+}
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _simple(resource: str, statement: dict[str, Any]) -> str:
+    """A resource in words: generated parts of names left out, a condition on the listing's prefix added."""
+    if "/cdk-hnb659fds-assets" in resource or "-assets-111122223333" in resource:
+        return resource.rsplit("/", 1)[0] + "/<asset>"
+    for name in ("IngestQueue", "Daily"):
+        if resource.startswith(f"<{name}"):
+            return f"<{name}{'.Arn' if resource.endswith('.Arn>') else ''}>"
+    condition = statement.get("Condition")
+    if condition is None:
+        return resource
+    assert set(condition) == {"StringLike"}
+    assert set(condition["StringLike"]) == {"s3:prefix"}
+    return f"{resource} under {', '.join(_listed(condition['StringLike']['s3:prefix']))}"
+
+
+def _allowed(role: dict[str, Any]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            for action in _listed(statement["Action"]):
+                resources = {_simple(each, statement) for each in _listed(statement["Resource"])}
+                found.setdefault(action, set()).update(resources)
+    return found
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_role_may_do_exactly_what_its_table_says(prod: Synth, name: str) -> None:
+    role = prod.one("AWS::IAM::Role", RoleName=name)
+    assert _allowed(role) == ALLOWED[name]
+    assert "ManagedPolicyArns" not in role
+
+
+def test_there_are_these_roles_and_no_policy_outside_them(prod: Synth) -> None:
+    names = Names("prod")
+    roles = {role["RoleName"] for role in prod.resources("AWS::IAM::Role")}
+    assert roles == set(ALLOWED)
+    assert roles == {
+        names.ingest_role,
+        names.glue_role,
+        names.crawler_role,
+        names.state_machine_role,
+        names.scheduler_role,
+    }
+    assert prod.resources("AWS::IAM::Policy") == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_role_has_a_wildcard_action(stages: dict[str, Synth], stage: str) -> None:
+    actions = {
+        action
+        for role in stages[stage].resources("AWS::IAM::Role")
+        if "RoleName" in role  # the others are the CDK's own, for emptying the bucket of a dev stage
+        for action in _allowed(role)
+    }
+    assert not {action for action in actions if "*" in action}
+
+
+@pytest.mark.parametrize(
+    ("role", "service"),
+    [
+        ("atlas-lambda-ingestion-role-prod", "lambda.amazonaws.com"),
+        ("atlas-glue-etl-role-prod", "glue.amazonaws.com"),
+        ("atlas-glue-crawler-role-prod", "glue.amazonaws.com"),
+        ("atlas-step-functions-role-prod", "states.amazonaws.com"),
+        ("atlas-eventbridge-role-prod", "scheduler.amazonaws.com"),
+    ],
+)
+def test_a_role_is_trusted_to_one_service(prod: Synth, role: str, service: str) -> None:
+    statements = prod.one("AWS::IAM::Role", RoleName=role)["AssumeRolePolicyDocument"]["Statement"]
+    assert [statement["Principal"] for statement in statements] == [{"Service": service}]
+
+
+PERMISSIONS_OF_A_RESOURCE = {
+    "glue:startJobRun.sync": {
+        "glue:StartJobRun",
+        "glue:GetJobRun",
+        "glue:GetJobRuns",
+        "glue:BatchStopJobRun",
+    },
+    "sns:publish": {"sns:Publish"},
+    "aws-sdk:glue:startCrawler": {"glue:StartCrawler"},
+    "aws-sdk:glue:getCrawler": {"glue:GetCrawler"},
+    "aws-sdk:dynamodb:query": {"dynamodb:Query"},
+    "aws-sdk:dynamodb:updateItem": {"dynamodb:UpdateItem"},
+}
+"""https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html"""
+
+
+def test_each_action_of_the_state_machine_has_its_permission_and_none_is_idle(prod: Synth) -> None:
+    def resources(machine: dict[str, Any]) -> set[str]:
+        found = set()
+        for state in machine["States"].values():
+            if state["Type"] == "Task":
+                found.add(state["Resource"].removeprefix("arn:aws:states:::"))
+            if "ItemProcessor" in state:
+                found |= resources(state["ItemProcessor"])
+        return found
+
+    used = resources(json.loads(DEFINITION.read_text()))
+    assert used == set(PERMISSIONS_OF_A_RESOURCE)
+    needed = set().union(*PERMISSIONS_OF_A_RESOURCE.values())
+    allowed = set(_allowed(prod.one("AWS::IAM::Role", RoleName=Names("prod").state_machine_role)))
+    assert {action for action in allowed if not action.startswith("logs:")} == needed

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from aws_cdk import App
+
+from atlas import lake, ledger, schema
+from atlas.names import Names
+from atlas.settings import IngestSettings
+from stacks import assets, layer
+from stacks.config import StageConfig, read_context
+from stacks.stage import build_stage
+from tests.infra.conftest import STAGES, Synth, synthesize
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_synthesizes_its_four_stacks(stages: dict[str, Synth], stage: str) -> None:
+    parts = ("Data", "Ingestion", "Jobs", "Orchestration")
+    assert set(stages[stage].templates) == {f"Atlas-{stage.capitalize()}-{part}" for part in parts}
+
+
+@pytest.mark.parametrize("table", schema.TABLES, ids=lambda table: table.name)
+def test_every_table_of_the_schema_is_declared(prod: Synth, table: schema.Table) -> None:
+    tables = {each["TableInput"]["Name"]: each for each in prod.resources("AWS::Glue::Table")}
+    declared = tables[table.name]
+    assert declared["DatabaseName"] == prod.config.database
+    told = declared["TableInput"]
+    storage = told["StorageDescriptor"]
+
+    def columns(given: list[dict[str, str]]) -> tuple[schema.Column, ...]:
+        return tuple(schema.Column(each["Name"], each["Type"], each["Comment"]) for each in given)
+
+    assert columns(storage["Columns"]) == table.columns
+    assert columns(told["PartitionKeys"]) == table.partition_keys
+    assert told["Description"] == table.description
+    assert storage["Location"] == f"s3://atlas-lake-prod-111122223333-eu-central-1/{table.location}"
+    assert storage["SerdeInfo"]["SerializationLibrary"].endswith("ParquetHiveSerDe")
+
+
+def test_no_table_is_declared_that_the_schema_lacks(prod: Synth) -> None:
+    declared = {each["TableInput"]["Name"] for each in prod.resources("AWS::Glue::Table")}
+    assert declared == {table.name for table in schema.TABLES}
+
+
+def test_two_stages_can_share_an_account(stages: dict[str, Synth]) -> None:
+    assert stages["dev"].config.database != stages["prod"].config.database
+
+    def names(synth: Synth) -> set[str]:
+        keys = ("RoleName", "FunctionName", "QueueName", "TableName", "TopicName", "BucketName", "LogGroupName")
+        properties = [
+            resource["Properties"]
+            for template in synth.templates.values()
+            for resource in template["Resources"].values()
+            if "Properties" in resource
+        ]
+        return {str(each[key]) for each in properties for key in keys if key in each}
+
+    shared = names(stages["dev"]) & names(stages["prod"])
+    assert not {name for name in shared if not name.startswith("<")}  # a reference within the stack
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_bucket_is_private_versioned_and_speaks_tls_only(stages: dict[str, Synth], stage: str) -> None:
+    bucket = stages[stage].one("AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["BucketEncryption"]
+    policy = stages[stage].one("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    denied = [each for each in policy if each["Effect"] == "Deny"]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in [each["Condition"] for each in denied]
+
+
+def test_the_bucket_announces_its_files_to_eventbridge(prod: Synth) -> None:
+    bucket = prod.one("AWS::S3::Bucket")
+    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    rule = prod.one("AWS::Events::Rule")
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": lake.RAW}]
+    assert "InputTransformer" not in rule["Targets"][0]
+
+
+def test_each_zone_is_kept_as_long_as_the_stage_says(dev: Synth) -> None:
+    keep = dev.config.retention
+    rules = {rule.get("Prefix"): rule for rule in dev.one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]}
+    assert rules[lake.VALIDATED]["ExpirationInDays"] == keep.validated_days
+    assert rules[lake.REJECTED]["ExpirationInDays"] == keep.rejected_days
+    assert rules[lake.QUERY_RESULTS]["ExpirationInDays"] == keep.query_results_days
+    moved = rules[lake.ARCHIVE]["Transitions"][0]
+    assert moved["TransitionInDays"] == keep.archive_to_glacier_days
+    expired = rules[None]["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    assert expired == keep.noncurrent_versions_days
+    assert not {lake.RAW, lake.PROCESSED, lake.ANALYTICS} & set(rules)
+
+
+def test_the_ledger_can_be_restored_and_lists_dirty_days(prod: Synth) -> None:
+    table = prod.one("AWS::DynamoDB::Table")
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert [key["AttributeName"] for key in table["KeySchema"]] == [ledger.PK, ledger.SK]
+    index = table["GlobalSecondaryIndexes"][0]
+    assert index["IndexName"] == ledger.DIRTY_INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == [ledger.DIRTY, ledger.DAY]
+
+
+def test_what_holds_data_outlives_the_stack_unless_the_stage_says_so(stages: dict[str, Synth]) -> None:
+    def policies(stage: str) -> set[str]:
+        resources = stages[stage].templates[f"Atlas-{stage.capitalize()}-Data"]["Resources"].values()
+        kept = ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
+        return {resource["DeletionPolicy"] for resource in resources if resource["Type"] in kept}
+
+    assert policies("prod") == {"Retain"}
+    assert policies("dev") == {"Delete"}
+
+
+def test_a_file_is_not_handed_out_twice_while_it_is_worked_on(prod: Synth) -> None:
+    names = Names("prod")
+    queue = prod.one("AWS::SQS::Queue", QueueName=names.ingest_queue)
+    function = prod.one("AWS::Lambda::Function", FunctionName=names.ingest_function)
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"].startswith("<IngestDeadLetters")
+    mapping = prod.one("AWS::Lambda::EventSourceMapping")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] == prod.config.ingestion.max_concurrency
+
+
+def test_the_function_gets_settings_that_it_can_read(prod: Synth) -> None:
+    function = prod.one("AWS::Lambda::Function", FunctionName=Names("prod").ingest_function)
+    settings = IngestSettings.from_env(function["Environment"]["Variables"])
+    assert settings == IngestSettings(
+        "atlas-lake-prod-111122223333-eu-central-1",
+        Names("prod").ledger_table,
+        prod.config.ingestion.part_megabytes,
+    )
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_log_group_forgets(stages: dict[str, Synth], stage: str) -> None:
+    groups = stages[stage].resources("AWS::Logs::LogGroup")
+    kept = stages[stage].config.retention.logs_days
+    assert len(groups) == 4
+    assert {group["RetentionInDays"] for group in groups} == {kept}
+
+
+def test_both_jobs_run_on_glue_5_1_with_bounds(prod: Synth) -> None:
+    jobs = prod.resources("AWS::Glue::Job")
+    assert {job["Name"] for job in jobs} == {Names("prod").normalize_job, Names("prod").aggregate_job}
+    for job in jobs:
+        assert (job["GlueVersion"], job["WorkerType"]) == ("5.1", prod.config.jobs.worker_type)
+        assert job["NumberOfWorkers"] == prod.config.jobs.max_workers
+        assert job["Timeout"] == prod.config.jobs.timeout_minutes
+        assert job["DefaultArguments"]["--enable-auto-scaling"] == "true"
+
+
+def test_crawlers_add_partitions_and_change_nothing(prod: Synth) -> None:
+    crawled: list[str] = []
+    for crawler in prod.resources("AWS::Glue::Crawler"):
+        assert set(crawler["SchemaChangePolicy"].values()) == {"LOG"}
+        told = json.loads(crawler["Configuration"])
+        assert told["CrawlerOutput"]["Partitions"]["AddOrUpdateBehavior"] == "InheritFromTable"
+        assert set(crawler["Targets"]) == {"CatalogTargets"}
+        crawled += crawler["Targets"]["CatalogTargets"][0]["Tables"]
+    assert crawled == [table.name for table in schema.TABLES]
+
+
+def test_the_workgroup_enforces_where_results_go(prod: Synth) -> None:
+    workgroup = prod.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]
+    assert workgroup["EnforceWorkGroupConfiguration"] is True
+    assert workgroup["ResultConfiguration"]["OutputLocation"].endswith("/" + lake.QUERY_RESULTS)
+
+
+def test_schedules_start_the_machine_with_requests_that_it_knows(prod: Synth) -> None:
+    schedules = {each["Name"]: each for each in prod.resources("AWS::Scheduler::Schedule")}
+    daily, sweep = schedules[Names("prod").daily_schedule], schedules[Names("prod").sweep_schedule]
+    assert json.loads(daily["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+    assert json.loads(sweep["Target"]["Input"]) == {"sweep": True}
+    assert daily["ScheduleExpression"] == "cron(20 0 * * ? *)"
+    assert {each["State"] for each in schedules.values()} == {"ENABLED"}
+
+
+def test_people_are_told_by_mail_where_the_stage_names_them(tmp_path: Path) -> None:
+    context = read_context()
+    context["stages"]["prod"]["notification_emails"] = ["on-call@example.com"]
+    app = App(context=context, outdir=str(tmp_path))
+    build_stage(app, StageConfig.load("prod", context))
+    app.synth()
+    template = json.loads((tmp_path / "Atlas-Prod-Data.template.json").read_text())
+    subscriptions = [
+        resource["Properties"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SNS::Subscription"
+    ]
+    assert [(each["Protocol"], each["Endpoint"]) for each in subscriptions] == [("email", "on-call@example.com")]
+
+
+def _asset_hashes(synth: Synth) -> set[str]:
+    manifests = [json.loads(path.read_text()) for path in synth.folder.glob("*.assets.json")]
+    return {key for manifest in manifests for key in manifest["files"]}
+
+
+def test_two_synths_of_one_source_are_equal(prod: Synth, tmp_path: Path) -> None:
+    again = synthesize("prod", tmp_path)
+    assert _asset_hashes(again) == _asset_hashes(prod)
+    assert again.templates == prod.templates
+
+
+def _asset(synth: Synth, *holding: str) -> Path:
+    found = [
+        path
+        for path in synth.folder.glob("asset.*")
+        if path.is_dir() and all((path / each).exists() for each in holding)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("package", ["lambda_ingest", "glue_jobs"])
+def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str) -> None:
+    asset = _asset(prod, package)
+    assert {path.name for path in asset.iterdir()} == {"atlas", package}
+    assert not list(asset.rglob("__pycache__"))
+    for name in ("atlas", package):
+        ours = {path.relative_to(assets.ROOT) for path in (assets.ROOT / name).rglob("*.*") if path.is_file()}
+        there = {path.relative_to(asset) for path in (asset / name).rglob("*.*") if path.is_file()}
+        assert there == {path for path in ours if path.suffix != ".pyc"}
+
+
+def test_the_layer_holds_all_that_the_function_imports(stages: dict[str, Synth], tmp_path: Path) -> None:
+    """As in Lambda: our asset, the layer, the standard library and the runtime's boto3, and nothing else."""
+    local = stages["local"]
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    site = Path(boto3.__file__).parents[1]
+    for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
+        (runtime / name).symlink_to(site / name)
+    path = [_asset(local, "lambda_ingest"), layer.build("host") / "python", runtime]
+    told = subprocess.run(
+        [sys.executable, "-S", "-c", "import lambda_ingest.handler as h; print(callable(h.handler))"],
+        env={
+            "PYTHONPATH": os.pathsep.join(map(str, path)),
+            "PATH": os.environ["PATH"],
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout.strip() == "True", told.stderr
+
+
+def test_the_layer_for_aws_is_for_its_platform(prod: Synth) -> None:
+    del prod
+    binaries = [path.name for path in (layer.build("arm64") / "python").rglob("*.so")]
+    assert binaries
+    assert all("cpython-313-aarch64" in name or "abi3" in name for name in binaries)
+
+
+def test_a_layer_that_cannot_be_installed_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "stacks" / "layer" / "requirements.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("orjson==3.13.0 --hash=sha256:" + "0" * 64 + "\n")
+    monkeypatch.setattr(layer, "LOCK", lock)
+    with pytest.raises(layer.LayerError, match="make lock"):
+        layer.build("host", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def _run_app(stage: str | None, folder: Path) -> subprocess.CompletedProcess[str]:
+    """As the CDK's command line runs it."""
+    context = read_context() | ({"stage": stage} if stage else {})
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=assets.ROOT,
+        env={**os.environ, "CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_app_synthesizes_the_stage_that_is_chosen(dev: Synth, tmp_path: Path) -> None:
+    told = _run_app("dev", tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert {path.name.split(".")[0] for path in tmp_path.glob("*.template.json")} == set(dev.templates)
+
+
+@pytest.mark.parametrize("stage", [None, "nowhere"])
+def test_the_app_names_the_stages_when_none_is_chosen(stage: str | None, tmp_path: Path) -> None:
+    told = _run_app(stage, tmp_path)
+    assert told.returncode == 1
+    assert "dev, local, prod" in told.stderr
+
+
+def test_names_stay_within_their_services_limits() -> None:
+    longest = max(read_context()["stages"], key=len)
+    assert len(Names(longest).bucket("1" * 12, "ap-southeast-2")) <= 63
