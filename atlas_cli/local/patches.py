@@ -1,0 +1,97 @@
+"""The small differences between ministack 1.5.33 and AWS, one function each.
+
+Each says what AWS does and what ministack does; tests/local has a canary for each, which fails when an
+upgrade of ministack has changed what is replaced here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import time
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.services import eventbridge, s3, stepfunctions
+
+_POLL_SECONDS = 0.2
+_version_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("version_id", default=None)
+
+
+def loopback_counts_as_tls() -> None:
+    """AWS is called over TLS; ministack here over plain HTTP, on loopback.
+
+    So CDK's `enforce_ssl` bucket policies (deny if aws:SecureTransport is false) would deny everything.
+    """
+    app.pin_request_origin = lambda source_ip, _secure: iam_evaluator.pin_request_origin(source_ip, True)
+
+
+def glue_jobs_in_step_functions() -> None:
+    """AWS has the integration `glue:startJobRun`, also as `.sync`; ministack 1.5.33 lacks both.
+
+    As on AWS, `.sync` gives the JobRun, and a run that failed is `States.TaskFailed` with the JobRun as cause.
+    What StartJobRun itself refuses is `Glue.<exception>`.
+    """
+
+    def start_job_run(resource: str, task: dict[str, Any]) -> Any:
+        started = _glue("startJobRun", task)
+        if not resource.endswith(".sync"):
+            return started
+        while True:
+            run = _glue("getJobRun", {"JobName": task["JobName"], "RunId": started["JobRunId"]})["JobRun"]
+            if run["JobRunState"] == "SUCCEEDED":
+                return run
+            if run["JobRunState"] in ("FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"):
+                raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(run))
+            time.sleep(_POLL_SECONDS)
+
+    stepfunctions._SERVICE_DISPATCH["arn:aws:states:::glue:startJobRun"] = start_job_run
+
+
+def version_ids_in_object_events() -> None:
+    """AWS's `Object Created` events name the object's version in a versioned bucket; ministack leaves it out."""
+    fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
+
+    def fire_s3_event(*args: Any, version_id: str | None = None, **more: Any) -> None:
+        token = _version_id.set(version_id)
+        try:
+            fire(*args, version_id=version_id, **more)
+        finally:
+            _version_id.reset(token)
+
+    def dispatch_event(event: dict[str, Any], view: Any = None) -> Any:
+        version = _version_id.get()
+        if version and event.get("Source") == "aws.s3":
+            detail = json.loads(event["Detail"])
+            detail["object"]["version-id"] = version
+            event = {**event, "Detail": json.dumps(detail)}
+        return dispatch(event, view)
+
+    s3._fire_s3_event = fire_s3_event
+    eventbridge._dispatch_event = dispatch_event
+
+
+def scheduler_context_attributes() -> None:
+    """AWS replaces `<aws.scheduler.scheduled-time>` and its like in a schedule's Input; ministack does not."""
+    invoke = eventbridge._invoke_target
+
+    def invoke_target(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> Any:
+        if event.get("Source") == "aws.scheduler" and target.get("Input"):
+            values = {
+                "scheduled-time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(event["Time"])),
+                "schedule-arn": event["Resources"][0],
+                "execution-id": event["EventId"],
+                "attempt-number": "1",
+            }
+            text = target["Input"]
+            for name, value in values.items():
+                text = text.replace(f"<aws.scheduler.{name}>", value)
+            target = {**target, "Input": text}
+        return invoke(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_target
+
+
+def _glue(action: str, request: dict[str, Any]) -> Any:
+    return stepfunctions._invoke_aws_sdk_integration(f"arn:aws:states:::aws-sdk:glue:{action}", request)

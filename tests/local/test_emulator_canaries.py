@@ -1,0 +1,135 @@
+"""One canary for each gap of ministack that atlas_cli/local closes.
+
+A canary that fails means that ministack has changed there: look whether the gap is still one, and whether our
+replacement still fits what it replaces.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ministack import app
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import athena, eventbridge, glue, lambda_svc, s3, scheduler, stepfunctions
+from ministack.services.cloudformation import provisioners
+
+
+def test_the_version_is_the_one_that_was_patched() -> None:
+    assert version("ministack") == "1.5.33"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "parameters"),
+    [
+        (app, "pin_request_origin", ["source_ip", "secure_transport"]),
+        (athena, "_data_format", ["table_data"]),
+        (athena, "_datum_text", ["value"]),
+        (athena, "_empty_relation", ["table_data"]),
+        (athena, "_hive_options", ["partitions"]),
+        (athena, "_rewrite_data_paths", ["query", "database", "catalog"]),
+        (athena, "_save_query_results", ["query_id"]),
+        (athena, "_start_query_execution", ["data"]),
+        (athena, "_table_relation", ["table_data", "files"]),
+        (eventbridge, "_dispatch_event", ["event", "view"]),
+        (eventbridge, "_invoke_target", ["target", "event", "rule", "view"]),
+        (glue, "_batch_stop_job_run", ["data"]),
+        (glue, "_create_job", ["data"]),
+        (glue, "_start_crawler", ["data"]),
+        (glue, "_start_job_run", ["data"]),
+        (glue, "_update_job", ["data"]),
+        (lambda_runtime, "_detect_runtime_binary", ["runtime"]),
+        (lambda_svc, "_execute_function_warm", ["func", "event", "request_id"]),
+        (s3, "_put_object", ["bucket_name", "key", "body", "headers"]),
+        (stepfunctions, "_invoke_aws_sdk_integration", ["resource", "input_data"]),
+    ],
+    ids=lambda value: value.__name__.rsplit(".", 1)[-1] if isinstance(value, ModuleType) else None,
+)
+def test_each_function_that_is_replaced_or_called_is_there(
+    module: ModuleType, name: str, parameters: list[str]
+) -> None:
+    assert list(inspect.signature(getattr(module, name)).parameters)[: len(parameters)] == parameters
+
+
+def test_plain_http_is_not_tls_for_ministack() -> None:
+    assert "scheme" in inspect.getsource(app.app)
+    assert list(inspect.signature(iam_evaluator.pin_request_origin).parameters) == ["source_ip", "secure_transport"]
+
+
+def test_step_functions_lacks_the_glue_integration() -> None:
+    known = stepfunctions._SERVICE_DISPATCH
+    assert not any("glue" in resource for resource in known)
+    assert "arn:aws:states:::sqs:sendMessage" in known  # else the table is not the one we add to
+
+
+def test_a_spark_job_without_docker_succeeds_without_running() -> None:
+    source = _source(glue._start_job_run)
+    assert 'elif _is_spark_job(job):\n            run["JobRunState"] = "SUCCEEDED"' in source
+
+
+def test_the_limit_of_concurrent_runs_is_forgotten() -> None:
+    assert "ExecutionProperty" not in inspect.getsource(glue)
+    assert "ExecutionProperty" not in provisioners._GLUE_JOB_DEFAULTS
+
+
+def test_a_stopped_run_is_stopped_in_name_only() -> None:
+    source = _source(glue._batch_stop_job_run)
+    assert '"STOPPED"' in source
+    assert "kill" not in source
+
+
+def test_a_crawler_does_nothing() -> None:
+    assert "partition" not in _source(glue._start_crawler).lower()
+
+
+def test_object_events_lack_the_version() -> None:
+    assert "version-id" not in _source(s3._fire_s3_event)
+    assert {"version_id"} <= set(inspect.signature(s3._fire_s3_event).parameters)
+
+
+def test_the_scheduler_leaves_its_placeholders() -> None:
+    assert "aws.scheduler." not in inspect.getsource(scheduler) + inspect.getsource(eventbridge)
+
+
+def test_athena_ignores_execution_parameters() -> None:
+    assert "ExecutionParameters" not in inspect.getsource(athena)
+
+
+def test_athena_takes_parquet_columns_and_partitions_from_the_files() -> None:
+    source = _source(athena._table_relation)
+    assert 'return f"read_parquet({_sql_list(files)}, union_by_name = true, {hive})"' in source
+    assert "_partitions" not in _source(athena._rewrite_data_paths)
+
+
+def test_athena_makes_a_folder_of_the_result() -> None:
+    assert "{query_id}.csv" in _source(athena._start_query_execution)
+    assert 'f"{key_prefix}/{query_id}.csv"' in _source(athena._save_query_results)
+
+
+def test_a_function_gets_the_emulators_python_and_some_node() -> None:
+    assert lambda_runtime._detect_runtime_binary("nodejs22.x")[0] == "node"
+    spawn = _source(lambda_runtime.Worker._spawn)
+    assert "spawn_env = {**os.environ, **env_vars}" in spawn
+    assert "[binary, worker_path]" in spawn
+
+
+def test_node_functions_lack_the_s3_client_of_the_aws_sdk() -> None:
+    script = lambda_runtime._detect_runtime_binary("nodejs22.x")[1]
+    assert "has no stub for" in script
+    assert '"@aws-sdk/client-s3"' not in script
+
+
+def test_all_errors_of_functions_have_one_type() -> None:
+    assert 'error_type = "Runtime.HandlerError"' in _source(lambda_svc._execute_function_warm)
+
+
+def test_ministack_binds_every_interface_unless_told() -> None:
+    assert 'os.environ.get("BIND_HOST", "0.0.0.0")' in _source(app.main)
+    assert "IOT_MTLS_ENABLED" in inspect.getsource(app)
+
+
+def _source(function: Any) -> str:
+    return inspect.getsource(function)

@@ -1,0 +1,315 @@
+"""The patched emulator, seen through the AWS API, as what is deployed to it sees it."""
+
+from __future__ import annotations
+
+import io
+import json
+import textwrap
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import duckdb
+import pytest
+from botocore.exceptions import ClientError
+
+from atlas_cli.local.emulator import Emulator
+
+JOB = """
+    import sys
+    import boto3
+    import helper  # from --extra-py-files
+    from pyspark.sql import SparkSession
+
+    given = dict(zip(sys.argv[1:], sys.argv[2:], strict=False))
+    spark = SparkSession.builder.getOrCreate()
+    lake = f"s3://{given['--bucket']}"
+    if given["--mode"] == "forbidden":
+        spark.read.text(f"{lake}/secret/").show()
+    if given["--mode"] == "broken":
+        raise RuntimeError("the books do not balance")
+    rows = spark.range(0, 5, 1, 1).selectExpr("id as total_requests", "DATE '2024-11-29' as date")
+    spark.conf.set("spark.sql.sources.partitionOverwriteMode", "dynamic")
+    rows.write.partitionBy("date").mode("overwrite").parquet(f"{lake}/open/t")
+    # the job's own calls see what Spark has just written, and the other way round
+    s3 = boto3.client("s3")
+    key = s3.list_objects_v2(Bucket=given["--bucket"], Prefix="open/t/date=2024-11-29/")["Contents"][0]["Key"]
+    copy = {"Bucket": given["--bucket"], "Key": key}
+    s3.copy_object(Bucket=given["--bucket"], Key="open/t/date=2024-11-30/part.parquet", CopySource=copy)
+    assert spark.read.parquet(f"{lake}/open/t").count() == 2 * helper.ROWS
+"""
+FUNCTION = """
+    import json, os, sys
+    def handler(event, context):
+        if event.get("raise"):
+            raise KeyError("nothing")
+        import boto3
+        try:
+            import duckdb
+            more = True
+        except ImportError:
+            more = False
+        private = [n for n in os.environ if n.startswith("MINISTACK") or n in ("AUTH", "GATEWAY_PORT")]
+        who = boto3.client("sts").get_caller_identity()["Arn"]
+        return {"venv": more, "private": private, "who": who}
+"""
+
+
+class Made:
+    """What the tests make in the emulator, under names that no other test uses."""
+
+    def __init__(self, cloud: Emulator) -> None:
+        self.session: boto3.Session = cloud.session()
+        self.name = f"t{uuid.uuid4().hex[:10]}"
+        self.s3 = self.session.client("s3")
+
+    def role(self, service: str, *statements: dict[str, Any]) -> str:
+        iam = self.session.client("iam")
+        name = f"{self.name}-{uuid.uuid4().hex[:6]}"
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(*statements))
+        return made["Role"]["Arn"]
+
+    def bucket(self) -> str:
+        self.s3.create_bucket(Bucket=self.name)
+        return self.name
+
+    def queue(self) -> tuple[str, str]:
+        sqs = self.session.client("sqs")
+        url = sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy({**allow, "Resource": arn})})
+        return url, arn
+
+    def execute(self, definition: dict[str, Any]) -> dict[str, Any]:
+        sfn = self.session.client("stepfunctions")
+        role = self.role("states.amazonaws.com", allow("*", "*"))
+        text = json.dumps({"QueryLanguage": "JSONata", **definition})
+        name = f"{self.name}-{uuid.uuid4().hex[:6]}"
+        machine = sfn.create_state_machine(name=name, definition=text, roleArn=role)["stateMachineArn"]
+        run = sfn.start_execution(stateMachineArn=machine)["executionArn"]
+        ask = lambda: sfn.describe_execution(executionArn=run)  # noqa: E731
+        ended: dict[str, Any] = wait(ask, lambda d: d["status"] != "RUNNING", 90)
+        return ended
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(actions: str | list[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+def wait(ask: Callable[[], Any], done: Callable[[Any], bool], seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not done(answer := ask()):
+        assert time.monotonic() < deadline, f"still {answer}"
+        time.sleep(0.1)
+    return answer
+
+
+def zipped(**files: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(f"{name}.py", textwrap.dedent(text))
+    return out.getvalue()
+
+
+@pytest.fixture
+def made(cloud: Emulator) -> Made:
+    return Made(cloud)
+
+
+def test_a_policy_that_enforces_tls_lets_loopback_through(made: Made) -> None:
+    bucket = made.bucket()
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+    made.s3.put_bucket_policy(Bucket=bucket, Policy=policy({**deny, "Condition": insecure}))
+    made.s3.put_object(Bucket=bucket, Key="x", Body=b"1")
+    assert made.s3.get_object(Bucket=bucket, Key="x")["Body"].read() == b"1"
+
+
+def test_an_object_event_names_the_version(made: Made) -> None:
+    bucket, (url, arn) = made.bucket(), made.queue()
+    made.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    made.s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    events, sqs = made.session.client("events"), made.session.client("sqs")
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+    events.put_rule(Name=made.name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=made.name, Targets=[{"Id": "q", "Arn": arn}])
+    version = made.s3.put_object(Bucket=bucket, Key="raw/ü x", Body=b"1")["VersionId"]
+    body = json.loads(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"])
+    assert body["detail"]["object"]["version-id"] == version
+    assert body["detail"]["object"]["key"] == "raw/ü x"
+
+
+def test_a_schedules_placeholders_are_filled(made: Made) -> None:
+    url, arn = made.queue()
+    role = made.role("scheduler.amazonaws.com", allow("sqs:SendMessage", arn))
+    soon = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 1))
+    made.session.client("scheduler").create_schedule(
+        Name=made.name,
+        ScheduleExpression=f"at({soon})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": role, "Input": '{"at": "<aws.scheduler.scheduled-time>"}'},
+    )
+    message = made.session.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"][0]
+    at = json.loads(message["Body"])["at"]
+    assert abs(time.mktime(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime())) < 30
+
+
+def test_a_function_has_its_role_and_boto3_and_nothing_of_ours(made: Made) -> None:
+    functions = made.session.client("lambda")
+    role = made.role("lambda.amazonaws.com", allow("logs:*", "*"))
+    functions.create_function(
+        FunctionName=made.name,
+        Runtime="python3.11",
+        Handler="index.handler",
+        Role=role,
+        Code={"ZipFile": zipped(index=FUNCTION)},
+    )
+    answer = json.loads(functions.invoke(FunctionName=made.name)["Payload"].read())
+    assert (answer["venv"], answer["private"]) == (False, [])
+    assert f"assumed-role/{role.rsplit('/', 1)[-1]}/" in answer["who"]
+    failed = functions.invoke(FunctionName=made.name, Payload=json.dumps({"raise": True}))
+    assert json.loads(failed["Payload"].read())["errorType"] == "KeyError"
+
+
+def test_a_spark_job_runs_in_a_state_machine_with_its_role(cloud: Emulator, made: Made) -> None:
+    bucket, glue = made.bucket(), made.session.client("glue")
+    made.s3.put_object(Bucket=bucket, Key="code/job.py", Body=textwrap.dedent(JOB).encode())
+    made.s3.put_object(Bucket=bucket, Key="code/helper.zip", Body=zipped(helper="ROWS = 5"))
+    made.s3.put_object(Bucket=bucket, Key="secret/x", Body=b"1")
+    where = f"arn:aws:s3:::{bucket}"
+    listed = {**allow("s3:ListBucket", where), "Condition": {"StringLike": {"s3:prefix": ["open/*", "code/*"]}}}
+    open_ = allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{where}/open/*", f"{where}/code/*")
+    glue.create_job(
+        Name=made.name,
+        Role=made.role("glue.amazonaws.com", open_, listed),
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/code/job.py"},
+        DefaultArguments={
+            "--extra-py-files": f"s3://{bucket}/code/helper.zip",
+            "--bucket": bucket,
+            "--mode": "overridden by the run",
+        },
+        ExecutionProperty={"MaxConcurrentRuns": 1},
+    )
+
+    def run(mode: str) -> dict[str, Any]:
+        task = {"JobName": made.name, "Arguments": {"--mode": mode}}
+        sync = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::glue:startJobRun.sync",
+            "Arguments": task,
+            "End": True,
+        }
+        return made.execute({"StartAt": "Job", "States": {"Job": sync}})
+
+    good = run("good")
+    assert good["status"] == "SUCCEEDED", good["cause"]
+    run_id = json.loads(good["output"])["Id"]
+    receipt = json.loads((cloud.glue_logs / made.name / f"{run_id}.json").read_text())
+    assert (receipt["exit_status"], receipt["script"]) == (0, f"s3://{bucket}/code/job.py")
+
+    forbidden = run("forbidden")
+    assert forbidden["error"] == "States.TaskFailed"
+    assert "AccessDenied" in json.loads(forbidden["cause"])["ErrorMessage"]
+
+    broken = run("broken")
+    assert json.loads(broken["cause"])["ErrorMessage"] == "RuntimeError: the books do not balance"
+
+
+def test_a_job_has_no_more_runs_at_once_than_it_may(made: Made) -> None:
+    bucket, glue = made.bucket(), made.session.client("glue")
+    made.s3.put_object(Bucket=bucket, Key="job.py", Body=b"import time; time.sleep(60)")
+    role = made.role("glue.amazonaws.com", allow("s3:*", "*"))
+    command: Any = {"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/job.py"}
+    glue.create_job(Name=made.name, Role=role, Command=command)  # one at once, unless told otherwise
+    first = glue.start_job_run(JobName=made.name)["JobRunId"]
+    with pytest.raises(ClientError, match="ConcurrentRunsExceededException"):
+        glue.start_job_run(JobName=made.name)
+    glue.batch_stop_job_run(JobName=made.name, JobRunIds=[first])
+    assert glue.get_job_run(JobName=made.name, RunId=first)["JobRun"]["JobRunState"] == "STOPPED"
+    glue.batch_stop_job_run(JobName=made.name, JobRunIds=[glue.start_job_run(JobName=made.name)["JobRunId"]])
+
+
+def test_athena_sees_a_partition_once_a_crawler_with_the_right_to_it_has_found_it(
+    made: Made, tmp_path: Any
+) -> None:
+    bucket, glue = made.bucket(), made.session.client("glue")
+    row = "select 7::bigint as n, timestamptz '2024-11-29 23:16:50.123456+00' as moment"
+    duckdb.connect().execute(f"copy ({row}) to '{tmp_path}/x.parquet'")
+    for key in ("t/date=2024-11-29/x.parquet", "t/_staging/date=2024-11-30/x.parquet"):
+        made.s3.upload_file(str(tmp_path / "x.parquet"), bucket, key)
+    glue.create_database(DatabaseInput={"Name": made.name})
+    types = {"n": "bigint", "moment": "timestamp", "added_later": "map<string,bigint>"}
+    glue.create_table(
+        DatabaseName=made.name,
+        TableInput={
+            "Name": "t",
+            "PartitionKeys": [{"Name": "date", "Type": "date"}],
+            "StorageDescriptor": {
+                "Location": f"s3://{bucket}/t/",
+                "Columns": [{"Name": name, "Type": type_} for name, type_ in types.items()],
+                "SerdeInfo": {
+                    "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+                },
+                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            },
+        },
+    )
+    catalog = allow(["glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition"], "*")
+    reader = made.role("glue.amazonaws.com", catalog, allow(["s3:ListBucket", "s3:GetObject"], "arn:aws:s3:::*"))
+    roles = {
+        "stranger": made.role("lambda.amazonaws.com", allow("*", "*")),
+        "blind": made.role("glue.amazonaws.com", catalog),
+        "reader": reader,
+    }
+    for name, role in roles.items():
+        targets: Any = {"CatalogTargets": [{"DatabaseName": made.name, "Tables": ["t"]}]}
+        glue.create_crawler(Name=f"{made.name}-{name}", Role=role, Targets=targets)
+
+    assert rows(made, bucket, 'select count(*) as n from t where "date" is not null') == [["0"]]
+    assert "does not trust glue" in crawled(made, "stranger")["ErrorMessage"]
+    assert crawled(made, "blind")["Status"] == "FAILED"
+    assert "AccessDenied" in crawled(made, "blind")["ErrorMessage"]
+    assert crawled(made, "reader")["Status"] == "SUCCEEDED"
+    query = 'select "date", n, moment, added_later from t where "date" = cast(? as date)'
+    assert rows(made, bucket, query, "'2024-11-29'") == [["2024-11-29", "7", "2024-11-29 23:16:50.123", None]]
+    assert rows(made, bucket, query, "'2024-11-30'") == []
+
+
+def crawled(made: Made, name: str) -> Any:
+    glue = made.session.client("glue")
+    glue.start_crawler(Name=f"{made.name}-{name}")
+    ask = lambda: glue.get_crawler(Name=f"{made.name}-{name}")["Crawler"]  # noqa: E731
+    return wait(ask, lambda crawler: crawler["State"] == "READY", 20)["LastCrawl"]
+
+
+def rows(made: Made, bucket: str, query: str, *parameters: str) -> list[list[str | None]]:
+    athena = made.session.client("athena")
+    more: Any = {"ExecutionParameters": list(parameters)} if parameters else {}
+    started = athena.start_query_execution(
+        QueryString=query,
+        QueryExecutionContext={"Database": made.name},
+        ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+        **more,
+    )["QueryExecutionId"]
+    ask = lambda: athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]  # noqa: E731
+    ended = wait(ask, lambda e: e["Status"]["State"] not in ("QUEUED", "RUNNING"), 20)
+    assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"]
+    assert ended["ResultConfiguration"]["OutputLocation"] == f"s3://{bucket}/results/{started}.csv"
+    wait(
+        lambda: made.s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{started}.csv"), lambda r: r["KeyCount"], 5
+    )
+    found = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"]
+    return [[cell.get("VarCharValue") for cell in row["Data"]] for row in found[1:]]
