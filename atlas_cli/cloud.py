@@ -1,0 +1,94 @@
+"""A stage as the command sees it: session, names, where things are. Alike for the local cloud and for AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from atlas.names import Names
+from atlas_cli.console import CommandError
+from atlas_cli.local import emulator
+from atlas_cli.project import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One deployed stage."""
+
+    stage: str
+    session: boto3.Session
+
+    @property
+    def names(self) -> Names:
+        """What the stage's things are called."""
+        return Names(self.stage)
+
+    @cached_property
+    def account(self) -> str:
+        """The account's number."""
+        return str(self.session.client("sts").get_caller_identity()["Account"])
+
+    @property
+    def region(self) -> str:
+        """The region's name."""
+        return self.session.region_name
+
+    @property
+    def bucket(self) -> str:
+        """The lake."""
+        return self.names.bucket(self.account, self.region)
+
+    @property
+    def state_machine(self) -> str:
+        """The ARN of the daily state machine."""
+        return f"arn:aws:states:{self.region}:{self.account}:stateMachine:{self.names.state_machine}"
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """S3."""
+        return self.session.client("s3")
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        """SQS."""
+        return self.session.client("sqs")
+
+    @cached_property
+    def stepfunctions(self) -> SFNClient:
+        """Step Functions."""
+        return self.session.client("stepfunctions")
+
+    @cached_property
+    def ledger(self) -> Any:
+        """The ledger, as a boto3 Table."""
+        return self.session.resource("dynamodb").Table(self.names.ledger_table)
+
+    def depth(self, queue: str) -> int:
+        """How many messages a queue holds, those in flight included."""
+        url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+
+def connect(stage: str) -> Cloud:
+    """The stage, ready to talk to. Raises CommandError if that cannot be."""
+    if stage == LOCAL:
+        running = emulator.running(ROOT)
+        if running is None:
+            raise CommandError("the local cloud is not up. Start it: atlas up")
+        return Cloud(stage, running.session())
+    session = boto3.Session()
+    if session.region_name is None:
+        raise CommandError(f"no region for stage {stage}: set AWS_REGION, or choose a profile that has one")
+    return Cloud(stage, session)

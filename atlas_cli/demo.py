@@ -1,0 +1,82 @@
+"""`atlas demo`: the main job on the sample data, from nothing to gold, on a local AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from atlas import lake
+from atlas_cli.cloud import LOCAL, Cloud, connect
+from atlas_cli.console import CommandError, Say
+from atlas_cli.local import deploy, emulator
+from atlas_cli.project import ROOT, SAMPLE
+from atlas_cli.put import put, verdict_row
+from atlas_cli.query import ask
+from atlas_cli.run import run
+
+
+def up(say: Say) -> Cloud:
+    """Starts the local cloud, if it does not run, and deploys the stacks as they are now."""
+    there = emulator.running(ROOT)
+    running = there or emulator.start(ROOT)
+    say.step(f"{'found' if there else 'started'} the local cloud at {running.endpoint}, IAM enforced")
+    deploy.deploy(running, _Deployment(say))
+    say.step("deployed the stacks of stage local")
+    return connect(LOCAL)
+
+
+class _Deployment:
+    """Says each step of a deployment once: the stack's name, not every resource of it."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._last = say, ""
+
+    def __call__(self, line: str) -> None:
+        stack = re.sub(r" [0-9]+/[0-9]+$", "", line)
+        if stack != self._last:
+            self._say.step(f"  {stack}")
+            self._last = stack
+
+
+def down(say: Say) -> None:
+    """Stops the local cloud, and with it all it held."""
+    say.step("stopped the local cloud" if emulator.stop(ROOT) else "the local cloud was not up")
+
+
+def demo(say: Say, *, keep: bool) -> None:
+    """Up, drop the sample, process its days, show gold and the books, down."""
+    say.step("Atlas demo: log files -> S3 -> tables that you can trust, on a local AWS")
+    if emulator.running(ROOT):
+        raise CommandError("the local cloud is up already, and the demo wants an empty one. Stop it: atlas down")
+    try:
+        _demo(up(say), say)
+    finally:
+        if not keep:
+            down(say)
+    if keep:
+        say.note("The local cloud is still up. Go on:")
+        say.note('  .venv/bin/atlas query "SELECT app_name, requests FROM hourly_activity WHERE hour = 9"')
+        say.note("  .venv/bin/atlas put YOUR.log && .venv/bin/atlas run && .venv/bin/atlas books")
+        say.note("  .venv/bin/atlas status        .venv/bin/atlas down")
+    else:
+        say.note("Go on: .venv/bin/atlas demo --keep leaves it up; then put your own files, run, query.")
+
+
+def _demo(cloud: Cloud, say: Say) -> None:
+    truth = json.loads((SAMPLE / "expected.json").read_text())
+    files = {f"{lake.RAW}{file['path']}": SAMPLE / file["path"] for file in truth["files"]}
+    entries = put(cloud, files, say)
+    say.rows("Ingestion", [verdict_row(entry) for entry in entries])
+    days = sorted(truth["days"])
+    outcomes = run(cloud, {"process_dates": days}, say)
+    failed = [day for day in outcomes if day["outcome"] != "published"]
+    if failed:
+        raise CommandError(f"not every day was published: {json.dumps(failed)}")
+    say.note()
+    for name in ("daily_activity", "requests_by_app", "books"):
+        span: dict[str, Any] = {"from": days[0], "to": days[-1]}
+        rows = ask(cloud, name, span)
+        say.rows(
+            {"books": "The books: records_in = published + duplicates + rejected"}.get(name, f"Gold: {name}"), rows
+        )

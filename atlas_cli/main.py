@@ -1,0 +1,152 @@
+"""The `atlas` command: reads its arguments, calls the verb. Exits 0 only if what was asked for happened."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from atlas import lake
+from atlas_cli import demo, query, status
+from atlas_cli.cloud import LOCAL, connect
+from atlas_cli.console import CommandError, Say
+from atlas_cli.generate import DEFAULT_DAYS, DEFAULT_RECORDS, DEFAULT_SEED, generate
+from atlas_cli.local.deploy import DeployError
+from atlas_cli.local.emulator import EmulatorError
+from atlas_cli.put import put, raw_keys, verdict_row
+from atlas_cli.run import request, run
+from stacks.config import ConfigError
+
+Verb = Callable[[argparse.Namespace, Say], None]
+
+
+def _up(_: argparse.Namespace, say: Say) -> None:
+    demo.up(say)
+
+
+def _down(_: argparse.Namespace, say: Say) -> None:
+    demo.down(say)
+
+
+def _demo(args: argparse.Namespace, say: Say) -> None:
+    demo.demo(say, keep=args.keep)
+
+
+def _status(args: argparse.Namespace, say: Say) -> None:
+    status.status(connect(args.stage), say)
+
+
+def _put(args: argparse.Namespace, say: Say) -> None:
+    entries = put(connect(args.stage), raw_keys(args.files, args.prefix), say)
+    say.rows("Verdicts", [verdict_row(entry) for entry in entries])
+
+
+def _run(args: argparse.Namespace, say: Say) -> None:
+    outcomes = run(connect(args.stage), request(args.date, args.since, args.until), say)
+    say.rows("Days", outcomes)
+
+
+def _books(args: argparse.Namespace, say: Say) -> None:
+    span = {"from": args.date.isoformat(), "to": args.date.isoformat()} if args.date else {}
+    rows = query.ask(connect(args.stage), "books", span)
+    say.rows("The books: records_in = published + duplicates + rejected", rows)
+    if any(row["books"] != "balanced" for row in rows):
+        raise CommandError("the books are out of balance")
+    if args.date and not rows:
+        raise CommandError(f"{args.date} was never processed: atlas run --date {args.date}")
+
+
+def _query(args: argparse.Namespace, say: Say) -> None:
+    given = dict(word.partition("=")[::2] for word in args.param)
+    say.rows(
+        args.query if args.query in query.questions() else "Answer",
+        query.ask(connect(args.stage), args.query, given),
+    )
+
+
+def _generate(args: argparse.Namespace, say: Say) -> None:
+    try:
+        truth = generate(
+            args.directory, seed=args.seed, days=args.day or DEFAULT_DAYS, records_per_day=args.records
+        )
+    except ValueError as fault:
+        raise CommandError(str(fault)) from fault
+    say.rows(f"Files in {args.directory}", [{"file": file.path, "what": file.what} for file in truth.files])
+
+
+def _day(text: str) -> date:
+    try:
+        return lake.parse_day(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="atlas", description="Log files dropped into S3 become tables you can trust."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(
+        name: str, call: Verb, text: str, *, staged: bool = True, rows: bool = True
+    ) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(call=call, json=False, stage=LOCAL)
+        if staged:
+            made.add_argument("--stage", default=LOCAL, help="local (the default) or a deployed stage")
+        if rows:
+            made.add_argument("--json", action="store_true", help="one JSON object a line")
+        return made
+
+    made = verb("demo", _demo, "the main job on the sample data, on a local cloud", staged=False)
+    made.add_argument("--keep", action="store_true", help="leave the local cloud up")
+    verb("up", _up, "start the local cloud and deploy the stacks", staged=False, rows=False)
+    verb("down", _down, "stop the local cloud; what it held is gone", staged=False, rows=False)
+    verb("status", _status, "what runs where, queues, dirty days, last runs")
+    made = verb("put", _put, "drop files into raw/ and wait until each is ingested or refused")
+    made.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    made.add_argument("--prefix", default="", help="folder under raw/; a format's name there decides the format")
+    made = verb("run", _run, "process one day, a range, or yesterday and every dirty day")
+    made.add_argument("--date", type=_day, metavar="DAY")
+    made.add_argument("--from", type=_day, dest="since", metavar="DAY")
+    made.add_argument("--to", type=_day, dest="until", metavar="DAY")
+    made = verb("books", _books, "per day and format: in = published + duplicates + rejected")
+    made.add_argument("--date", type=_day, metavar="DAY")
+    made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")
+    made.add_argument("query", metavar="NAME|SQL")
+    made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    made = verb("generate", _generate, "synthetic logs of every format, seeded", staged=False)
+    made.add_argument("directory", type=Path, metavar="DIR")
+    made.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    made.add_argument("--day", type=_day, action="append", metavar="DAY", help="may be given several times")
+    made.add_argument("--records", type=int, default=DEFAULT_RECORDS, help="a day")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        args.call(args, Say(as_json=args.json))
+    except (CommandError, ConfigError, DeployError, EmulatorError) as fault:
+        print(f"atlas: {fault}", file=sys.stderr)
+        return 1
+    except (ClientError, BotoCoreError) as fault:
+        print(f"atlas: AWS said: {fault}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader has seen enough, as in `atlas status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("atlas: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

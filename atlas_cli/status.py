@@ -1,0 +1,64 @@
+"""`atlas status`: what runs where, queues, dirty days, last runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE
+from atlas_cli.cloud import LOCAL, Cloud
+from atlas_cli.console import Say
+from atlas_cli.local import emulator
+from atlas_cli.project import ROOT
+
+_RUNS = 5
+
+
+def status(cloud: Cloud, say: Say) -> None:
+    """Prints the state of a stage."""
+    say.rows("Where", [{"what": what, "is": value} for what, value in _where(cloud).items()])
+    queues = (cloud.names.ingest_queue, cloud.names.ingest_dead_letter_queue)
+    say.rows("Queues", [{"queue": name, "messages": cloud.depth(name)} for name in queues])
+    say.rows("Dirty days", dirty_days(cloud))
+    say.rows("Last runs", _runs(cloud))
+
+
+def dirty_days(cloud: Cloud) -> list[dict[str, Any]]:
+    """Every day whose gold does not speak of all its files, the oldest first."""
+    found: list[dict[str, Any]] = []
+    page: dict[str, Any] = {}
+    while True:
+        answer = cloud.ledger.query(
+            IndexName=DIRTY_INDEX,
+            KeyConditionExpression=f"{DIRTY} = :dirty",
+            ExpressionAttributeValues={":dirty": DIRTY_VALUE},
+            **page,
+        )
+        found += answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            break
+        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    return [
+        {
+            "day": item[DAY],
+            "dirty_since": item.get("dirty_since"),
+            "locked_by": item.get("lock_owner"),
+            "last_result": item.get("last_result"),
+        }
+        for item in found
+    ]
+
+
+def _where(cloud: Cloud) -> dict[str, str]:
+    place = {"stage": cloud.stage, "account": cloud.account, "region": cloud.region, "bucket": cloud.bucket}
+    running = emulator.running(ROOT) if cloud.stage == LOCAL else None
+    if running:
+        place |= {"endpoint": running.endpoint, "process": str(running.pid), "log": str(running.log)}
+    return place
+
+
+def _runs(cloud: Cloud) -> list[dict[str, Any]]:
+    answer = cloud.stepfunctions.list_executions(stateMachineArn=cloud.state_machine, maxResults=_RUNS)
+    return [
+        {"execution": run["name"], "status": run["status"], "started": f"{run['startDate']:%Y-%m-%d %H:%M:%S %Z}"}
+        for run in answer["executions"][:_RUNS]
+    ]

@@ -1,0 +1,202 @@
+"""From files in raw/ to answers of Athena, on the stacks that deploy. The tests build on each other, in order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from atlas import lake as keys
+from atlas.ledger import FileState
+from atlas.names import Names
+from atlas_cli.cloud import Cloud
+from atlas_cli.console import CommandError, Say
+from atlas_cli.local.emulator import Emulator
+from atlas_cli.project import ROOT, SAMPLE
+from atlas_cli.put import put
+from atlas_cli.query import ask, questions
+from atlas_cli.run import run
+from atlas_cli.status import dirty_days
+
+TRUTH = json.loads((SAMPLE / "expected.json").read_text())
+DAYS = sorted(TRUTH["days"])
+FRIDAY, SATURDAY = DAYS
+NAMES = Names("local")
+FILES = {keys.RAW + file["path"]: SAMPLE / file["path"] for file in TRUTH["files"]}
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def books(cloud: Cloud, day: str) -> dict[str, dict[str, int]]:
+    """The books of a day by format, through Athena."""
+    columns = ("files", "records_in", "published", "duplicates", "rejected")
+    found = ask(cloud, "books", {"from": day, "to": day})
+    assert {row["books"] for row in found} == {"balanced"}
+    return {row["raw_format"]: {name: row[name] for name in columns} for row in found}
+
+
+def truth(day: str) -> dict[str, dict[str, int]]:
+    formats = TRUTH["days"][day]["formats"]
+    return {name: {**books, "rejected": sum(books["rejected"].values())} for name, books in formats.items()}
+
+
+def test_sample_files_become_gold_that_says_what_their_generator_says(
+    cloud: Cloud, running: Emulator, say: Say
+) -> None:
+    entries = put(cloud, FILES, say)
+    states = {entry.raw_key: entry.state for entry in entries}
+    # Of two files of the same bytes, whichever is delivered first is the file and the other its duplicate.
+    assert sorted(states.values()) == sorted(FileState(file["state"]) for file in TRUTH["files"])
+    assert [entry["Key"] for entry in _objects(cloud, keys.RAW)] == []
+
+    outcomes = run(cloud, {"process_dates": DAYS}, say)
+
+    assert {day["process_date"]: day["outcome"] for day in outcomes} == dict.fromkeys(DAYS, "published")
+    assert dirty_days(cloud) == []
+    for row in ask(cloud, "daily_activity", {}):
+        expected = TRUTH["days"][row["date"]]["daily_activity"]
+        assert {name: row[name] for name in ("total_requests", "total_errors", "unique_ips")} == {
+            name: expected[name] for name in ("total_requests", "total_errors", "unique_ips")
+        }
+    assert {day: books(cloud, day) for day in DAYS} == {day: truth(day) for day in DAYS}
+    _the_real_scripts_ran(running)
+
+
+def _the_real_scripts_ran(running: Emulator) -> None:
+    """The emulator by itself reports Spark jobs as succeeded without running anything."""
+    for job, script in ((NAMES.normalize_job, "normalize_job"), (NAMES.aggregate_job, "aggregate_job")):
+        receipts = [json.loads(path.read_text()) for path in (running.glue_logs / job).glob("*.json")]
+        digest = hashlib.sha256((ROOT / "glue_jobs" / f"{script}.py").read_bytes()).hexdigest()
+        assert [(r["script_sha256"], r["exit_status"]) for r in receipts] == [(digest, 0)] * len(DAYS)
+
+
+def test_the_catalog_knows_every_partition_and_only_those(cloud: Cloud) -> None:
+    glue = cloud.session.client("glue")
+    partitions = glue.get_partitions(DatabaseName="log_analytics_db", TableName="logs")["Partitions"]
+    assert {tuple(partition["Values"]) for partition in partitions} == {
+        (log_type, *keys.day_values(keys.parse_day(day)))
+        for day in DAYS
+        for log_type in ("access", "api", "app", "error")
+    }
+    published = sum(activity["total_requests"] for activity in ask(cloud, "daily_activity", {}))
+    [silver] = ask(cloud, "SELECT count(*) AS records FROM logs WHERE year = '2024' AND month = '11'", {})
+    duplicates = sum(row["duplicates"] for day in DAYS for row in books(cloud, day).values())
+    assert silver["records"] == published + duplicates
+
+
+@pytest.mark.parametrize("name", questions())
+def test_every_question_of_the_library_has_an_answer(cloud: Cloud, name: str) -> None:
+    assert ask(cloud, name, {})
+
+
+def test_a_corrected_file_replaces_its_records_and_the_sweep_processes_only_its_day(
+    cloud: Cloud, say: Say, tmp_path: Path
+) -> None:
+    before = {day: books(cloud, day) for day in DAYS}
+    key = keys.RAW + f"{FRIDAY}/errors_{FRIDAY}.xml"
+    corrected = tmp_path / "corrected.xml"
+    error = (
+        f"<error><errorTime>{FRIDAY}T10:00:00Z</errorTime><clientIp>192.0.2.7</clientIp><service>till</service>"
+        "<errorCode>503</errorCode><message>no paper</message></error>"
+    )
+    corrected.write_text(f"<errors>{error}{error}</errors>")
+    copy = keys.RAW + "copies/access_again.ndjson"
+    put(cloud, {key: corrected, copy: FILES[keys.RAW + f"{FRIDAY}/access_logs_{FRIDAY}.ndjson"]}, say)
+    assert [day["day"] for day in dirty_days(cloud)] == [FRIDAY]
+
+    outcomes = run(cloud, {"sweep": True}, say)
+
+    assert [day["process_date"] for day in outcomes] == [FRIDAY]
+    after = books(cloud, FRIDAY)
+    export = next(file for file in TRUTH["files"] if file["path"].endswith(f"errors_{FRIDAY}_export.xml"))
+    refused_in_export = after["xml_errors"]["rejected"]
+    assert after["xml_errors"] == {
+        "files": 2,
+        "records_in": 2 + export["records"][FRIDAY],
+        "published": 2 + export["records"][FRIDAY] - refused_in_export,
+        "duplicates": 0,
+        "rejected": refused_in_export,
+    }
+    assert {name: after[name] for name in after if name != "xml_errors"} == {
+        name: before[FRIDAY][name] for name in before[FRIDAY] if name != "xml_errors"
+    }
+    assert books(cloud, SATURDAY) == before[SATURDAY]
+    assert dirty_days(cloud) == []
+
+
+def test_a_sweep_without_dirty_days_starts_nothing(cloud: Cloud, say: Say) -> None:
+    assert run(cloud, {"sweep": True}, say) == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"process_date": "2024-11-31"}, {"process_date": 20241129}, {"from": SATURDAY, "to": FRIDAY}, {"day": FRIDAY}],
+)
+def test_a_request_that_is_none_is_refused_with_what_was_expected(cloud: Cloud, say: Say, request_: Any) -> None:
+    with pytest.raises(CommandError, match=r"Atlas\.InvalidInput"):
+        run(cloud, request_, say)
+
+
+FORBIDDEN = [
+    (NAMES.ingest_role, "put_object", {"Key": keys.PROCESSED + "x", "Body": b""}),
+    (NAMES.ingest_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
+    (NAMES.ingest_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
+    (NAMES.glue_role, "put_object", {"Key": keys.VALIDATED + "x", "Body": b""}),
+    (NAMES.glue_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
+    (NAMES.glue_role, "list_objects_v2", {"Prefix": keys.RAW}),
+    (NAMES.crawler_role, "put_object", {"Key": keys.ANALYTICS + "x", "Body": b""}),
+    (NAMES.crawler_role, "list_objects_v2", {"Prefix": keys.ARCHIVE}),
+]
+
+
+@pytest.mark.parametrize(("role", "call", "arguments"), FORBIDDEN, ids=[f"{r}-{c}" for r, c, _ in FORBIDDEN])
+def test_a_role_is_denied_what_is_not_its_work(
+    cloud: Cloud, role: str, call: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        getattr(_s3_as(cloud, role), call)(Bucket=cloud.bucket, **arguments)
+
+
+def _s3_as(cloud: Cloud, role: str) -> Any:
+    arn = f"arn:aws:iam::{cloud.account}:role/{role}"
+    given = cloud.session.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        "s3",
+        endpoint_url=cloud.s3.meta.endpoint_url,
+        region_name=cloud.region,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def test_a_job_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone(cloud: Cloud, say: Say) -> None:
+    iam = cloud.session.client("iam")
+    role = NAMES.glue_role
+    policy: Any = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+    crippled = json.loads(json.dumps(policy))
+    for statement in crippled["Statement"]:
+        if statement["Sid"] == "ReadValidated":
+            statement["Resource"] = statement["Resource"].replace(keys.VALIDATED, "nothing/")
+    assert crippled != policy
+    before = books(cloud, SATURDAY)
+    iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(crippled))
+    try:
+        with pytest.raises(CommandError, match=r"Atlas\.DayFailed"):
+            run(cloud, {"process_date": SATURDAY}, say)
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(policy))
+    [failed] = _objects(cloud, keys.REJECTED_RUNS)
+    document = json.loads(cloud.s3.get_object(Bucket=cloud.bucket, Key=failed["Key"])["Body"].read())
+    assert "AccessDenied" in document["message"]
+    assert books(cloud, SATURDAY) == before
+    assert [day["day"] for day in dirty_days(cloud)] == [SATURDAY]
+
+
+def _objects(cloud: Cloud, prefix: str) -> list[Any]:
+    return list(cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=prefix).get("Contents", []))
