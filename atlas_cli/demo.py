@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from atlas import lake
+from atlas_cli import books
 from atlas_cli.cloud import LOCAL, Cloud, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.local import deploy, emulator
@@ -74,9 +74,8 @@ def _demo(cloud: Cloud, say: Say) -> None:
     if failed:
         raise CommandError(f"not every day was published: {json.dumps(failed)}")
     say.note()
-    for name in ("daily_activity", "requests_by_app", "books"):
-        span: dict[str, Any] = {"from": days[0], "to": days[-1]}
-        rows = ask(cloud, name, span)
-        say.rows(
-            {"books": "The books: records_in = published + duplicates + rejected"}.get(name, f"Gold: {name}"), rows
-        )
+    span = {"from": days[0], "to": days[-1]}
+    for name in ("daily_activity", "requests_by_app"):
+        say.rows(f"Gold: {name}", ask(cloud, name, span))
+    say.note(books.in_words(books.show(cloud, span, say)))
+    say.note()

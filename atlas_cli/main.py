@@ -12,7 +12,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from atlas import lake
-from atlas_cli import demo, query, status
+from atlas_cli import books, demo, query, status
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.generate import DEFAULT_DAYS, DEFAULT_RECORDS, DEFAULT_SEED, generate
@@ -53,10 +53,7 @@ def _run(args: argparse.Namespace, say: Say) -> None:
 
 def _books(args: argparse.Namespace, say: Say) -> None:
     span = {"from": args.date.isoformat(), "to": args.date.isoformat()} if args.date else {}
-    rows = query.ask(connect(args.stage), "books", span)
-    say.rows("The books: records_in = published + duplicates + rejected", rows)
-    if any(row["books"] != "balanced" for row in rows):
-        raise CommandError("the books are out of balance")
+    rows = books.show(connect(args.stage), span, say)
     if args.date and not rows:
         raise CommandError(f"{args.date} was never processed: atlas run --date {args.date}")
 

@@ -112,6 +112,9 @@ def _lifecycle(keep: RetentionConfig) -> list[s3.LifecycleRule]:
 
     return [
         expiring("validated-expires", lake.VALIDATED, keep.validated_days),
+        # A manifest speaks of validated objects; what a killed run left staged is of no use to the next one.
+        expiring("manifests-expire", lake.MANIFESTS, keep.validated_days),
+        expiring("staging-expires", lake.STAGING, 1),
         expiring("rejected-expires", lake.REJECTED, keep.rejected_days),
         expiring("query-results-expire", lake.QUERY_RESULTS, keep.query_results_days),
         s3.LifecycleRule(

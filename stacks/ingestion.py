@@ -161,8 +161,6 @@ def ingest_statements(arns: Arns, queue: str, log_group: str) -> list[iam.Policy
                 "dynamodb:PutItem",
                 "dynamodb:UpdateItem",
                 "dynamodb:DeleteItem",
-                "dynamodb:ConditionCheckItem",
-                "dynamodb:Query",
             ],
             [arns.ledger_table],
         ),

@@ -69,8 +69,6 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:PutItem": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "dynamodb:DeleteItem": {LEDGER},
-        "dynamodb:ConditionCheckItem": {LEDGER},
-        "dynamodb:Query": {LEDGER},
         "sqs:ReceiveMessage": {"<IngestQueue.Arn>"},
         "sqs:DeleteMessage": {"<IngestQueue.Arn>"},
         "sqs:ChangeMessageVisibility": {"<IngestQueue.Arn>"},

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from atlas_cli.books import in_words
 from atlas_cli.docs import DOCS, PAGES
-
-ROOT = Path(__file__).parents[2]
+from atlas_cli.project import ROOT, SAMPLE
 
 
 def _imports(path: Path) -> set[str]:
@@ -61,3 +62,13 @@ def test_prefixes_of_the_lake_are_spelled_in_one_module_only() -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_pages_are_fresh(name: str) -> None:
     assert (DOCS / name).read_text() == PAGES[name](), "run `make docs`"
+
+
+def test_the_readme_shows_what_the_demo_comes_to() -> None:
+    truth = json.loads((SAMPLE / "expected.json").read_text())["days"]
+    rows = [
+        {**books, "date": day, "rejected": sum(books["rejected"].values())}
+        for day, formats in truth.items()
+        for books in formats["formats"].values()
+    ]
+    assert in_words(rows) in (ROOT / "README.md").read_text()
