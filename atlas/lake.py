@@ -118,9 +118,9 @@ class ValidatedKey:
         )
 
 
-def silver_day_prefixes(log_types: tuple[str, ...], day: date) -> list[str]:
-    """The prefix of each log type's partition of `logs` for one day, with a slash at the end."""
-    return [f"{LOGS}log_type={log_type}/{day_partition(day)}/" for log_type in log_types]
+def silver_day_prefix(log_type: str, day: date) -> str:
+    """A log type's partition of `logs` for one day, with a slash at the end."""
+    return f"{LOGS}log_type={log_type}/{day_partition(day)}/"
 
 
 def rejected_records_prefix(day: date) -> str:

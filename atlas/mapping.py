@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from atlas import lake
 from atlas.formats import LogFormat, Source
 from atlas.reasons import RecordReason
 from atlas.schema import LOGS
 
-CHECK_DDL = "reason STRING, detail STRING, raw STRING, object_key STRING"
-"""The columns of `normalize_sql` beside those of `logs`, as Spark DDL."""
+CHECK_DDL = "log_type STRING, reason STRING, detail STRING, raw STRING, object_key STRING"
+"""The columns of `normalize_sql` beside the stored ones of `logs`, as Spark DDL."""
 
 _DEVICES = (
     ("bot", ("bot", "crawler", "spider", "slurp")),
@@ -41,17 +40,13 @@ def fields(log_format: LogFormat) -> Mapping[str, str]:
 def normalize_sql(log_format: LogFormat, input_view: str, process_date: date) -> str:
     """A SELECT with one row for each row of `input_view`.
 
-    Its columns are those of `logs` with `log_type`, year, month, day, then `reason` and `detail` (null for a
+    Its columns are those of `logs` with `log_type`, then `reason` and `detail` (null for a
     record that passed), `raw` and `object_key`.
     """
-    year, month, day = lake.day_values(process_date)
     outer = ",\n  ".join(
         [
             *(f"{column.name}" for column in LOGS.columns),
             f"'{log_format.log_type}' AS log_type",
-            f"'{year}' AS year",
-            f"'{month}' AS month",
-            f"'{day}' AS day",
             f"{_reason(log_format)} AS reason",
             f"{_detail(log_format)} AS detail",
             "raw",

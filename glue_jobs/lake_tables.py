@@ -68,10 +68,9 @@ def record_texts(spark: SparkSession, bucket: str, keys: Iterable[str]) -> DataF
     ).where(F.col("source_line").isNotNull())
 
 
-def contract(frame: DataFrame, table: Table, *, partitions: bool = False) -> DataFrame:
+def contract(frame: DataFrame, table: Table) -> DataFrame:
     """The frame with exactly the table's columns, in its order and of its types."""
-    wanted = table.columns + (table.partition_keys if partitions else ())
-    return frame.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in wanted))
+    return frame.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in table.columns))
 
 
 def read_day(spark: SparkSession, s3: Any, bucket: str, table: Table, prefixes: Iterable[str]) -> DataFrame:
@@ -88,11 +87,12 @@ def silver_prefixes(s3: Any, bucket: str, day: date) -> dict[str, str]:
     """Log type -> the prefix of its partition of a day, for every log type that silver has on any day."""
     folders = list_folders(s3, bucket, lake.LOGS)
     types = sorted(folder.rstrip("/").rpartition("log_type=")[2] for folder in folders)
-    return dict(zip(types, lake.silver_day_prefixes(tuple(types), day), strict=True))
+    return {log_type: lake.silver_day_prefix(log_type, day) for log_type in types}
 
 
-def write_partitions(frame: DataFrame, bucket: str, table: Table) -> None:
-    """Replaces those partitions of the table that the frame has rows for."""
-    keys = [column.name for column in table.partition_keys]
-    written = contract(frame, table, partitions=True).write.mode("overwrite").partitionBy(*keys)
-    written.parquet(url(bucket, table.location))
+def replace(frame: DataFrame, table: Table, bucket: str, prefix: str) -> None:
+    """Puts the frame's rows in the place of whatever is under a partition's prefix.
+
+    Written partition by partition, because not every committer for S3 can overwrite partitions dynamically.
+    """
+    contract(frame, table).write.mode("overwrite").parquet(url(bucket, prefix))

@@ -29,7 +29,7 @@ def normalize(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     try:
         counts = _counts(checked)
         books.check_files(_unbalanced(manifest, counts))
-        types = _write_silver(checked, settings, clients)
+        types = _write_silver(checked, settings, clients, counts)
         refused = _write_refused(spark, checked, settings, clients, counts)
     finally:
         checked.unpersist()
@@ -48,7 +48,7 @@ def _checked(spark: SparkSession, settings: JobSettings, manifest: Manifest) -> 
         lake_tables.envelopes(spark, formats[name], settings.bucket, keys).createOrReplaceTempView(view)
         frames.append(spark.sql(mapping.normalize_sql(formats[name], view, settings.process_date)))
     if not frames:
-        return spark.createDataFrame([], LOGS.ddl(partitions=True) + ", " + mapping.CHECK_DDL)
+        return spark.createDataFrame([], LOGS.ddl() + ", " + mapping.CHECK_DDL)
     return reduce(DataFrame.unionByName, frames)
 
 
@@ -79,24 +79,26 @@ def _unbalanced(manifest: Manifest, counts: _Counts) -> list[dict[str, Any]]:
     ]
 
 
-def _write_silver(checked: DataFrame, settings: JobSettings, clients: Clients) -> list[str]:
+def _write_silver(checked: DataFrame, settings: JobSettings, clients: Clients, counts: _Counts) -> list[str]:
     """Replaces the day in every log type, also in those that have vanished from it; the types it now has."""
+    day, bucket = settings.process_date, settings.bucket
+    types = sorted({load_formats()[name].log_type for _, name, reason in counts if reason is None})
     passed = checked.where(F.col("reason").isNull())
-    written = sorted(row["log_type"] for row in passed.select("log_type").distinct().collect())
-    if written:
-        lake_tables.write_partitions(passed, settings.bucket, LOGS)
-    for log_type, prefix in lake_tables.silver_prefixes(clients.s3, settings.bucket, settings.process_date).items():
-        if log_type not in written:
-            delete_keys(clients.s3, settings.bucket, list_keys(clients.s3, settings.bucket, prefix))
-    return written
+    for log_type in types:
+        rows = passed.where(F.col("log_type") == log_type)
+        lake_tables.replace(rows, LOGS, bucket, lake.silver_day_prefix(log_type, day))
+    for log_type, prefix in lake_tables.silver_prefixes(clients.s3, bucket, day).items():
+        if log_type not in types:
+            delete_keys(clients.s3, bucket, list_keys(clients.s3, bucket, prefix))
+    return types
 
 
 def _write_refused(
     spark: SparkSession, checked: DataFrame, settings: JobSettings, clients: Clients, counts: _Counts
 ) -> bool:
     """Replaces the day in `rejected_records`; whether there are any."""
+    prefix = lake.rejected_records_prefix(settings.process_date)
     if not any(reason for _, _, reason in counts):
-        prefix = lake.rejected_records_prefix(settings.process_date)
         delete_keys(clients.s3, settings.bucket, list_keys(clients.s3, settings.bucket, prefix))
         return False
     refused = checked.where(F.col("reason").isNotNull())
@@ -107,7 +109,7 @@ def _write_refused(
         refused = refused.join(texts, ["object_key", "source_line"], "left").withColumn(
             "raw", F.coalesce("raw", "text")
         )
-    lake_tables.write_partitions(refused, settings.bucket, REJECTED_RECORDS)
+    lake_tables.replace(refused, REJECTED_RECORDS, settings.bucket, prefix)
     return True
 
 

@@ -14,10 +14,6 @@ SETTINGS = {
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.compression.codec": "zstd",
-    # A day's partitions are replaced, other days are left alone.
-    "spark.sql.sources.partitionOverwriteMode": "dynamic",
-    # Without it, a write by partitions sorts first.
-    "spark.sql.maxConcurrentOutputFileWriters": "32",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
 
