@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.s3.models import FakeDeleteMarker, S3Backend
 
 from atlas.formats import load_formats
 from atlas.settings import JobSettings
@@ -85,10 +87,20 @@ class LakeUnderTest:
         return found
 
 
+_list_objects = S3Backend.list_objects
+
+
+def _list_live_objects(self: S3Backend, bucket: Any, *arguments: Any, **more: Any) -> Any:
+    """moto 5.2.5 lists folders in which a versioned bucket has nothing but delete markers; S3 does not."""
+    keys, folders, *rest = _list_objects(self, bucket, *arguments, **more)
+    alive = [name for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)]
+    return keys, [folder for folder in folders if any(name.startswith(folder) for name in alive)], *rest
+
+
 @contextmanager
 def lake_under_test() -> Iterator[LakeUnderTest]:
     """A lake of its own: no two share a bucket."""
-    with mock_aws():
+    with mock_aws(), patch.object(S3Backend, "list_objects", _list_live_objects):
         s3, sns, sqs = boto3.client("s3"), boto3.client("sns"), boto3.client("sqs")
         bucket = f"lake-{next(_buckets)}"
         s3.create_bucket(Bucket=bucket)
