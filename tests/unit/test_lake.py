@@ -33,7 +33,12 @@ def test_a_gold_key_parses_back(table: str, day: date) -> None:
     assert lake.parse_gold_key(lake.gold_key(table, day)) == (table, day)
 
 
-@given(raw_keys)
+long_keys = st.builds(
+    lambda size, tail: lake.RAW + "x" * size + tail, st.integers(900, 1000), st.text("abü", max_size=9)
+)
+
+
+@given(raw_keys | long_keys)
 def test_every_copy_of_a_file_fits_s3_and_no_two_files_share_one(raw_key: str) -> None:
     landed = datetime(2024, 11, 29, tzinfo=UTC)
     for other in (raw_key + "x", raw_key[:-1] + "y", raw_key.upper()):

@@ -30,7 +30,8 @@ def test_fields_land_in_their_columns_and_the_first_that_has_a_value_wins() -> N
         "ip_address": "192.0.2.1", "request_type": "GET", "status_code": 200, "endpoint": "/cart",
         "app_name": "shop",
         "bytes_sent": 17, "duration_ms": 250.0, "device": "mobile", "day_of_week": "Friday", "raw_format": "ndjson",
-        "log_type": "access", "source_file": "raw/f", "source_line": 1, "log_id": "id1", "reason": None, "message": None,
+        "log_type": "access", "source_file": "raw/f", "source_line": 1, "log_id": "id1",
+        "reason": None, "message": None,
         "attributes": [("user_agent", "Mozilla/5.0 (iPhone)"), ("host", "h")],
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
