@@ -18,7 +18,7 @@ def aggregate(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     """Publishes the day's gold and answers with its books; raises BooksError and publishes nothing."""
     key = lake.manifest_key(settings.process_date, settings.run_id)
     text = clients.s3.get_object(Bucket=settings.bucket, Key=key)["Body"].read().decode()
-    lake_tables.manifest_views(spark, Manifest.from_json(text))
+    lake_tables.manifest_views(spark, settings.bucket, Manifest.from_json(text))
     _day_views(spark, settings, clients)
     books.check_files([row.asDict() for row in spark.sql(sql.statement("unbalanced_files")).collect()])
     try:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's docs do
 
 from atlas import envelope, lake, mapping
 from atlas.formats import LogFormat
-from atlas.manifest import Manifest, records_in
+from atlas.manifest import Manifest
 from atlas.objects import list_folders, list_keys
 from atlas.schema import Table
 
@@ -19,25 +19,34 @@ _OBJECT_KEY = f"substring(_metadata.file_path, instr(_metadata.file_path, '{lake
 """Validated keys hold no character that a URL escapes, so the file's path ends in the key."""
 
 
+_MANIFEST_DDL = (
+    "run_id STRING, files ARRAY<STRUCT<raw_key: STRING, format: STRING, landed_at: TIMESTAMP, "
+    "records_in: BIGINT, objects: ARRAY<STRING>>>"
+)
+
+
 def url(bucket: str, key: str) -> str:
     """The address under which Spark knows an object or prefix."""
     return f"s3://{bucket}/{key}"
 
 
-def manifest_views(spark: SparkSession, manifest: Manifest) -> None:
-    """Registers the views `manifest`, `manifest_objects` and `run`."""
-    files = [(file.raw_key, file.format, records_in(file)) for file in manifest.files]
-    objects = [(key, file.raw_key, file.landed_at) for file in manifest.files for key in file.objects()]
-    run = [(manifest.run_id, f"{manifest.process_date:%A}")]
-    spark.createDataFrame(files, "source_file STRING, raw_format STRING, records BIGINT").createOrReplaceTempView(
-        "manifest"
+def manifest_views(spark: SparkSession, bucket: str, manifest: Manifest) -> None:
+    """Registers the views `manifest`, `manifest_objects` and `run`, read from the manifest's document.
+
+    Read by the JVM: rows that are given from Python go through a Python worker, which takes longer to start
+    than a small day takes to process.
+    """
+    document = spark.read.schema(_MANIFEST_DDL).json(url(bucket, manifest.key), multiLine=True).cache()
+    files = document.select(F.explode("files").alias("file")).select("file.*")
+    files.selectExpr(
+        "raw_key AS source_file", "format AS raw_format", "records_in AS records"
+    ).createOrReplaceTempView("manifest")
+    objects = files.select(F.explode("objects").alias("object_key"), "raw_key", "landed_at").selectExpr(
+        "object_key", "raw_key AS source_file", "landed_at AS ingested_at"
     )
-    F.broadcast(
-        spark.createDataFrame(objects, "object_key STRING, source_file STRING, ingested_at STRING").withColumn(
-            "ingested_at", F.col("ingested_at").cast("timestamp")
-        )
-    ).createOrReplaceTempView("manifest_objects")
-    spark.createDataFrame(run, "run_id STRING, day_of_week STRING").createOrReplaceTempView("run")
+    F.broadcast(objects).createOrReplaceTempView("manifest_objects")
+    day_of_week = F.lit(f"{manifest.process_date:%A}").alias("day_of_week")
+    document.select("run_id", day_of_week).createOrReplaceTempView("run")
 
 
 def envelopes(spark: SparkSession, log_format: LogFormat, bucket: str, keys: Iterable[str]) -> DataFrame:

