@@ -27,10 +27,12 @@ format: setup ## let ruff put the code in order
 	@$(PY) -m ruff format .
 
 synth: setup ## synthesize the templates of STAGE into cdk.out (no AWS account needed)
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m atlas_cli.cdk synth --quiet -c stage=$(STAGE)
+	@$(PY) -m atlas_cli.cdk synth --quiet -c stage=$(STAGE)
 
 deploy: setup ## cdk deploy of STAGE: make deploy STAGE=dev
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m atlas_cli.cdk deploy --all -c stage=$(STAGE)
+	@if [ "$(STAGE)" = local ]; then echo "make deploy goes to AWS: name a stage, as in make deploy STAGE=dev" >&2; \
+		echo "(the stage local is deployed by .venv/bin/atlas up)" >&2; exit 1; fi
+	@$(PY) -m atlas_cli.cdk deploy --all -c stage=$(STAGE)
 
 docs: setup ## regenerate the generated pages of docs/
 	@$(PY) -m atlas_cli.docs
