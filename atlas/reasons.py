@@ -11,7 +11,7 @@ from enum import StrEnum
 class _Reason(StrEnum):
     meaning: str
 
-    def __new__(cls, code: str, meaning: str) -> _Reason:
+    def __new__(cls, code: str, meaning: str = "") -> _Reason:
         """A member is its code, so it can stand in SQL, JSON and keys."""
         member = str.__new__(cls, code)
         member._value_ = code

@@ -9,6 +9,7 @@ from typing import Any
 
 from atlas import lake
 from atlas.ledger import FileEntry, FileState, file_key
+from atlas.reasons import FileReason
 from atlas_cli.cloud import Cloud
 from atlas_cli.console import CommandError, Say
 
@@ -63,7 +64,6 @@ def _await_verdicts(cloud: Cloud, waiting: dict[str, str]) -> dict[str, FileEntr
 
 def verdict_row(entry: FileEntry) -> dict[str, Any]:
     """A verdict as a row for people and programs."""
-    why = entry.reason or (f"same bytes as {entry.duplicate_of}" if entry.duplicate_of else "")
     holds = entry.state is FileState.INGESTED
     return {
         "file": entry.raw_key,
@@ -72,5 +72,14 @@ def verdict_row(entry: FileEntry) -> dict[str, Any]:
         "records": sum(share.records for share in entry.shares.values()) if holds else 0,
         "unparsable": sum(share.unparsable for share in entry.shares.values()) if holds else 0,
         "days": " ".join(day.isoformat() for day in sorted(entry.shares)) if holds else "",
-        "why": why + (f" ({entry.place})" if entry.place else ""),
+        "why": _why(entry),
     }
+
+
+def _why(entry: FileEntry) -> str:
+    if entry.duplicate_of:
+        return f"same bytes as {entry.duplicate_of}"
+    if entry.reason is None:
+        return ""
+    place = f" ({entry.place})" if entry.place else ""
+    return f"{entry.reason}{place}: {FileReason(entry.reason).meaning}"
