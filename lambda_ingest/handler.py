@@ -77,4 +77,6 @@ def _report(key: str, verdict: Verdict, milliseconds: int) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Takes a batch of queue messages; those that failed are delivered again."""
-    return process_partial_response(event=event, record_handler=_take, processor=processor, context=context)
+    answer = process_partial_response(event=event, record_handler=_take, processor=processor, context=context)
+    metrics.add_metric("FilesFailed", MetricUnit.Count, len(answer["batchItemFailures"]))
+    return answer

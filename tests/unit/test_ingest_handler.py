@@ -63,6 +63,7 @@ def test_a_message_that_fails_is_returned_alone_and_the_others_are_done(
     metrics = [json.loads(line) for line in printed.splitlines() if "_aws" in line]
     assert metrics[-1]["Files"] == [1.0, 1.0]
     assert metrics[-1]["Records"] == [1.0, 0.0]
+    assert metrics[-1]["FilesFailed"] == [1.0]
 
 
 @pytest.mark.usefixtures("_deployed")
