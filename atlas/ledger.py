@@ -101,12 +101,12 @@ class FileEntry:
     content_hash: str
     size: int
     landed_at: str
+    copied_to: str
+    """The archive's or the rejected zone's copy of the producer's bytes."""
     format: str | None = None
     reason: str | None = None
     place: str | None = None
     duplicate_of: str | None = None
-    copied_to: str | None = None
-    """The archive's or the rejected zone's copy of the producer's bytes."""
     shares_version: str = ""
     shares_hash: str = ""
     shares: Mapping[date, Share] = field(default_factory=dict)

@@ -136,7 +136,7 @@ class Ingestion:
                 before,
             )
         if before and before.shares_hash == reading.content_hash:
-            return _keeping(replace(entry, copied_to=before.copied_to), before)
+            return _keeping(entry, before)  # the same bytes again
         obsolete = tuple(before.objects()) if before else ()
         if not reading.shares:
             return replace(entry, state=FileState.EMPTY, obsolete=obsolete)
@@ -153,11 +153,13 @@ class Ingestion:
 
     def _write(self, landed: LandedObject, entry: FileEntry, reading: Reading, spool: Spool) -> None:
         if entry.shares_version == entry.version:
-            parts = ((day, number) for day, share in entry.shares.items() for number in range(share.parts))
-            keys = {(day, n): key for day in entry.shares for n, key in enumerate(entry.day_objects(day))}
-            self._objects.upload(landed.bucket, ((spool.part(*part), keys[part]) for part in parts))
-        if (entry.copied_to and entry.shares_version in ("", entry.version)) or reading.refusal:
-            self._objects.copy(landed, str(entry.copied_to))
+            parts = (
+                (spool.part(day, number), key)
+                for day in entry.shares
+                for number, key in enumerate(entry.day_objects(day))
+            )
+            self._objects.upload(landed.bucket, parts)
+        self._objects.copy(landed, entry.copied_to)
         if reading.refusal:
             document = {
                 "raw_key": landed.key,

@@ -69,7 +69,7 @@ def test_files_keep_their_names_under_the_prefix_and_never_overwrite_each_other(
 
 def test_a_refusal_is_told_with_its_place_and_its_meaning() -> None:
     entry = FileEntry(
-        "raw/a.json", "v", "1", FileState.REJECTED, "hash", 7, "2024-11-29T00:00:00Z",
+        "raw/a.json", "v", "1", FileState.REJECTED, "hash", 7, "2024-11-29T00:00:00Z", "rejected/a",
         reason="malformed_json", place="character 5",
     )  # fmt: skip
     row = verdict_row(entry)
