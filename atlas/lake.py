@@ -17,7 +17,6 @@ ANALYTICS = "analytics/"
 REJECTED = "rejected/"
 ARCHIVE = "archive/"
 EVENTS = "events/"
-ZONES = (RAW, VALIDATED, PROCESSED, ANALYTICS, REJECTED, ARCHIVE, EVENTS)
 
 LOGS = PROCESSED + "logs/"
 REJECTED_FILES = REJECTED + "system/lambda/"

@@ -90,7 +90,7 @@ class IngestSettings(_Environment):
 
 @dataclass(frozen=True)
 class JobSettings(_Arguments):
-    """What both Glue jobs are told; the first two come from the stack, the rest with each run."""
+    """What both Glue jobs are told; the first three come from the stack, the rest with each run."""
 
     bucket: str
     ledger_table: str

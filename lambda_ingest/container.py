@@ -84,7 +84,6 @@ class Container:
                         break
                     if begun and not data.startswith(_GZIP[: len(data)]):
                         self.warnings.append("trailing_garbage")
-                        self.drain()
                         return
                     member, begun = isal_zlib.decompressobj(16 + zlib.MAX_WBITS), begun + 1
                 try:

@@ -23,21 +23,24 @@ _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 
 
-def _begin(chunks: Iterator[bytes]) -> bytes:
-    """The text up to where its first visible character is there; empty if there is none."""
-    head = b""
+def _begin(chunks: Iterator[bytes]) -> tuple[bytes, int]:
+    """The text from its first visible character on, as far as it is there, and how many lines come before it."""
+    head, skipped = b"", 0
     for chunk in chunks:
-        head = (head + chunk).removeprefix(_BOM).lstrip(_SPACE) if len(head) < len(_BOM) else head + chunk
+        head = (head + chunk).removeprefix(_BOM)
+        visible = head.lstrip(_SPACE)
+        skipped += head[: len(head) - len(visible)].count(b"\n")
+        head = visible
         if len(head) >= len(_BOM):
             break
-    return head
+    return head, skipped
 
 
 def read_records(
     chunks: Iterator[bytes], raw_key: str, *, gzip: bool, formats: Mapping[str, LogFormat]
 ) -> tuple[LogFormat | None, Iterator[Record]]:
     """The file's format and its records; no format if the file holds nothing. Raises FileRefusedError."""
-    head = _begin(chunks)
+    head, skipped = _begin(chunks)
     if not head:
         return None, iter(())
     text = chain([head], chunks)
@@ -45,7 +48,7 @@ def read_records(
         elements = frozenset(f.element for f in formats.values() if f.element)
         syntax, records = "xml", xml_records(text, elements)
     elif head.startswith((b"{", b"[")):
-        syntax, records = "json", json_records(text)
+        syntax, records = "json", json_records(text, skipped)
     else:
         raise FileRefusedError(FileReason.UNSUPPORTED_FORMAT, f"byte 0: {head[:1]!r} begins no syntax we know")
     sample = list(islice(records, SAMPLE_RECORDS))

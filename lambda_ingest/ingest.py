@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -69,44 +69,57 @@ class Ingestion:
     def take(self, landed: LandedObject) -> Verdict:
         """Ingests or refuses one object. Errors of AWS are raised: the queue delivers again."""
         before = self._current(landed.key)
+        if before:
+            self._objects.delete(landed.bucket, before.obsolete)  # a crash may have left them
         if before and before.version == landed.version:
-            self._finish(landed, before)
-            return Verdict(Outcome.REDELIVERED, before)
+            return self._redelivered(landed, before)
         try:
             stream, landed_at = self._objects.open(landed)
         except ObjectGoneError:
             return Verdict(Outcome.GONE, before)
-        if before and not landed.newer_than(before.sequencer):
-            # An older version, delivered late: its bytes are kept, its records are history.
-            key = lake.archive_key("superseded", landed.key, landed_at, lake.version_id(landed.version))
-            self._objects.copy(landed, key)
-            self._objects.clear_landed(landed)
-            return Verdict(Outcome.SUPERSEDED, before)
-        with stream as body, tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            spool = Spool(Path(folder), self._part_bytes)
-            reading = read_file(body, landed.key, spool, self._formats)
-            entry = self._settle(landed, landed_at, reading, spool)
-        self._finish(landed, entry)
-        return Verdict(Outcome(entry.state.value), entry, reading)
+        with stream as body:
+            if before and not landed.newer_than(before.sequencer):
+                return self._superseded(landed, landed_at, before)
+            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+                spool = Spool(Path(folder), self._part_bytes)
+                reading = read_file(body, landed.key, spool, self._formats)
+                return self._settle(landed, landed_at, reading, spool)
 
     def _current(self, raw_key: str) -> FileEntry | None:
         """The file's entry, its switch-over brought to an end if a crash had cut it short."""
         entry = self._ledger.entry(raw_key)
         return self._ledger.finish_commit(entry, entry.landed_at) if entry else None
 
-    def _settle(self, landed: LandedObject, landed_at: datetime, reading: Reading, spool: Spool) -> FileEntry:
+    def _redelivered(self, landed: LandedObject, before: FileEntry) -> Verdict:
+        self._objects.clear_landed(landed)
+        return Verdict(Outcome.REDELIVERED, before)
+
+    def _superseded(self, landed: LandedObject, landed_at: datetime, before: FileEntry) -> Verdict:
+        """An older version than the ledger's: its bytes are kept, its records are history."""
+        key = lake.archive_key("superseded", landed.key, landed_at, lake.version_id(landed.version))
+        self._objects.copy(landed, key)
+        self._objects.clear_landed(landed)
+        return Verdict(Outcome.SUPERSEDED, before)
+
+    def _settle(self, landed: LandedObject, landed_at: datetime, reading: Reading, spool: Spool) -> Verdict:
         """Decides, writes what the decision needs, commits; anew if another invocation came first."""
         for attempt in range(1, _DECISIONS + 1):
             before = self._current(landed.key)
-            if before and (before.version == landed.version or not landed.newer_than(before.sequencer)):
-                return before
+            if before and before.version == landed.version:
+                return self._redelivered(landed, before)
+            if before and not landed.newer_than(before.sequencer):
+                return self._superseded(landed, landed_at, before)
             entry = self._decide(landed, landed_at, reading, before)
             self._write(landed, entry, reading, spool)
             try:
-                return self._ledger.commit(entry, before, iso_utc(landed_at))
+                entry = self._ledger.commit(entry, before, entry.landed_at)
             except LedgerConflictError:
                 if attempt == _DECISIONS:
                     raise
+                continue
+            self._objects.delete(landed.bucket, entry.obsolete)
+            self._objects.clear_landed(landed)
+            return Verdict(Outcome(entry.state.value), entry, reading)
         raise AssertionError("unreachable")
 
     def _decide(
@@ -120,7 +133,7 @@ class Ingestion:
             state=FileState.INGESTED,
             content_hash=reading.content_hash,
             size=reading.size,
-            landed_at=iso_utc(landed_at.astimezone(UTC)),
+            landed_at=iso_utc(landed_at),
             format=reading.format,
             copied_to=lake.archive_key(reading.format or "empty", landed.key, landed_at, ingest_id),
         )
@@ -173,11 +186,6 @@ class Ingestion:
             }
             self._objects.put_document(landed.bucket, lake.reason_key(landed.key), document)
 
-    def _finish(self, landed: LandedObject, entry: FileEntry) -> None:
-        """What comes after the commit."""
-        self._objects.delete(landed.bucket, entry.obsolete)
-        self._objects.clear_landed(landed)
-
 
 def _keeping(entry: FileEntry, before: FileEntry | None) -> FileEntry:
     """The entry with its predecessor's records left in the lake as they are."""
@@ -189,5 +197,4 @@ def _keeping(entry: FileEntry, before: FileEntry | None) -> FileEntry:
         shares=before.shares,
         shares_version=before.shares_version,
         shares_hash=before.shares_hash,
-        obsolete=before.obsolete,
     )

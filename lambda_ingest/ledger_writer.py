@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 _DAYS_A_TRANSACTION = 48
 """DynamoDB takes 100 actions a transaction; a day needs two, the file and its hashes three."""
+
+
+_TRIES = 8
+_FIRST_WAIT_SECONDS = 0.05
 
 
 class LedgerConflictError(Exception):
@@ -69,21 +75,32 @@ class LedgerWriter:
         return self._go_on(entry, self._day_actions(entry, at)) if entry.committing else entry
 
     def _go_on(self, entry: FileEntry, batches: Sequence[Sequence[Any]]) -> FileEntry:
-        for batch in batches:
-            self._transact(batch)
-        if not entry.committing:
-            return entry
-        done = replace(entry, committing=False)
-        self._transact([self._put_entry(done, entry)])
-        return done
+        """Each batch is conditional on the entry, so that a version that was overtaken writes no more days."""
+        for left, batch in zip(range(len(batches) - 1, -1, -1), batches, strict=True):
+            following = replace(entry, committing=left > 0)
+            self._transact([self._put_entry(following, entry), *batch])
+            entry = following
+        return entry
 
     def _transact(self, actions: Sequence[Any]) -> None:
-        try:
-            self._client.transact_write_items(TransactItems=list(actions))
-        except ClientError as fault:
-            if fault.response["Error"]["Code"] != "TransactionCanceledException":
-                raise
-            raise LedgerConflictError(str(fault)) from fault
+        """A failed condition is a conflict of facts; another transaction on the same item only wants patience.
+
+        All files of a day meet at its state, and neither boto3 nor DynamoDB repeats what it cancels for that.
+        """
+        for attempt in range(_TRIES):
+            try:
+                self._client.transact_write_items(TransactItems=list(actions))
+            except ClientError as fault:
+                if fault.response["Error"]["Code"] != "TransactionCanceledException":
+                    raise
+                reasons = {reason.get("Code") for reason in fault.response.get("CancellationReasons", ())}
+                if "ConditionalCheckFailed" in reasons:
+                    raise LedgerConflictError(str(fault)) from fault
+                if reasons - {"None", "TransactionConflict"} or attempt == _TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0, _FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311 - jitter
+            else:
+                return
 
     def _put(self, item: Mapping[str, Any], **condition: Any) -> dict[str, Any]:
         return {"Put": {"TableName": self._table.name, "Item": item, **condition}}

@@ -1,4 +1,4 @@
-"""Reads one file into envelopes by day. The Lambda and `atlas inspect` both go through here."""
+"""Reads one file into envelopes by day. Knows nothing of S3 and the ledger."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
     """
     container = Container(stream)
     found: LogFormat | None = None
+    shares: Mapping[date, Share] = {}
+    refusal: FileRefusedError | None = None
     try:
         found, records = read_records(container.text(), raw_key, gzip=container.gzip, formats=formats)
         if found is not None:
@@ -63,13 +65,11 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
         shares = spool.close()
         if unparsable and not shares:
             raise FileRefusedError(FileReason.NO_EVENT_TIME, f"all of {unparsable} records")
-    except FileRefusedError as refusal:
-        container.drain()
-        name = found.name if found else None
-        return Reading(name, {}, container.content_hash, container.size, tuple(container.warnings), refusal)
+    except FileRefusedError as fault:
+        refusal = fault
     container.drain()
-    name = found.name if found and shares else None
-    return Reading(name, shares, container.content_hash, container.size, tuple(container.warnings))
+    name = found.name if found else None
+    return Reading(name, shares, container.content_hash, container.size, tuple(container.warnings), refusal)
 
 
 def _spool(record: Record, times: _Times, spool: Spool) -> None:

@@ -25,15 +25,18 @@ _LONGEST_TOKEN = 16  # more than `\\ud83d\\ude00` or `-Infinity`, of which a chu
 _DECODER = json.JSONDecoder()
 
 
-def json_records(chunks: Iterator[bytes]) -> Iterator[Record]:
-    """The records of a JSON file whose text begins with `[` or `{`. Raises FileRefusedError."""
+def json_records(chunks: Iterator[bytes], skipped: int) -> Iterator[Record]:
+    """The records of a JSON file whose text begins with `[` or `{`, after `skipped` lines of the file.
+
+    Raises FileRefusedError.
+    """
     head = b""
     for chunk in chunks:
         head += chunk
         if len(head) >= HEAD_BYTES:
             break
     whole = chain([head], chunks)
-    return _lines(whole) if _is_lines(head) else _items(whole)
+    return _lines(whole, skipped) if _is_lines(head) else _items(whole)
 
 
 def _is_lines(head: bytes) -> bool:
@@ -62,8 +65,7 @@ def _parsed(line: int, text: bytes) -> Record:
     return Record(line, text, value if isinstance(value, dict) else None)
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[Record]:
-    number = 0
+def _lines(chunks: Iterator[bytes], number: int) -> Iterator[Record]:
     for block in _whole_lines(chunks):
         for line in block.split(b"\n"):
             number += 1

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -35,6 +36,10 @@ FIRST = body(record(29, 1), record(29, 2), record(30, 3))
 CORRECTED = body(record(30, 3), record(30, 4), "{broken")
 
 SEVERAL_DAYS = body(*(record(day, 0) for day in (21, 22, 23, 24, 29)))
+
+
+def november(day: int) -> date:
+    return date(2024, 11, day)
 
 
 def state(lake: LakeUnderTest) -> dict[str, Any]:
@@ -190,6 +195,58 @@ def test_a_file_of_more_days_than_a_transaction_holds_is_switched_over_whole(lak
     assert sum(item["sk"].startswith("FILE#") for item in lake.ledger_items()) == 2
 
 
+@pytest.mark.parametrize("third", [b"[", CORRECTED], ids=["refused", "the same bytes"])
+def test_what_leaves_the_records_as_they_are_leaves_every_day_as_it_is(lake: LakeUnderTest, third: bytes) -> None:
+    lake.drop(KEY, FIRST)
+    lake.drop(KEY, CORRECTED)
+    changes = {day: lake.ledger.get_item(Key=day_state_key(day))["Item"]["changes"] for day in (FRIDAY, SATURDAY)}
+    lake.drop(KEY, third)
+    assert {
+        day: lake.ledger.get_item(Key=day_state_key(day))["Item"]["changes"] for day in (FRIDAY, SATURDAY)
+    } == changes
+    assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {KEY: 3})
+
+
+@pytest.mark.parametrize("first", [FIRST, SEVERAL_DAYS], ids=["one transaction", "several transactions"])
+def test_a_newer_version_that_overtakes_at_any_call_wins_and_the_older_bytes_are_kept(
+    first: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_writer, "_DAYS_A_TRANSACTION", 2)
+
+    def overtaken(at: int) -> int:
+        with lake_under_test() as lake:
+            older = lake.landed(KEY, first)
+            newer = lake.landed(KEY, CORRECTED)
+            calls = 0
+
+            def overtake(**_: Any) -> None:
+                nonlocal calls
+                calls += 1
+                if calls == at:
+                    lake.ingestion.take(newer)
+
+            for client in (lake.s3, lake.ledger.meta.client):
+                client.meta.events.register_first("before-send", overtake, unique_id="overtake")
+            try:
+                lake.ingestion.take(older)
+            finally:
+                for client in (lake.s3, lake.ledger.meta.client):
+                    client.meta.events.unregister("before-send", unique_id="overtake")
+            if at <= calls:
+                counted = {day: manifest(lake, day) for day in (*map(november, (21, 22, 23, 24)), FRIDAY, SATURDAY)}
+                assert {day: files for day, files in counted.items() if files} == {SATURDAY: {KEY: 3}}, f"call {at}"
+                kept = [
+                    lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys("archive/")
+                ]
+                assert {first, CORRECTED} <= set(kept), f"call {at}"
+                assert lake.keys("raw/") == []
+            return calls
+
+    alone = overtaken(at=10**9)
+    for at in range(1, alone + 1):
+        overtaken(at)
+
+
 class Killed(BaseException):
     """The process is gone: no handler may go on."""
 
@@ -268,6 +325,26 @@ def _without_times(key: str, data: bytes) -> bytes:
     document = json.loads(data)
     del document["version"], document["landed_at"]
     return json.dumps(document).encode()
+
+
+def test_files_that_meet_at_one_day_wait_for_each_other(
+    lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB cancels one of two transactions that touch the same item; nothing of it has happened then."""
+    waits: list[float] = []
+    monkeypatch.setattr("lambda_ingest.ledger_writer.time.sleep", waits.append)
+    busy = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    fault: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": busy}
+    tries = iter(range(3))
+
+    def cancelled(**_: Any) -> None:
+        if next(tries, None) is not None:
+            raise ClientError(fault, "TransactWriteItems")
+
+    lake.ledger.meta.client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancelled)
+    assert lake.drop(KEY, FIRST).outcome is Outcome.INGESTED
+    assert len(waits) == 3
+    assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({KEY: 2}, {KEY: 1})
 
 
 def test_a_gone_object_is_no_error(lake: LakeUnderTest) -> None:

@@ -110,6 +110,9 @@ def test_records_come_back_whatever_they_were_packed_in(
     every = [envelope for envelopes in days.values() for envelope in envelopes]
     if "lines" not in layout and "CRLF" not in layout:
         assert sorted(envelope["line"] for envelope in every) == list(range(1, len(rows) + 1))
+    else:
+        source = LAYOUTS[layout](rows).removeprefix("\ufeff").split("\n")
+        assert all(json.loads(source[envelope["line"] - 1]) == envelope["record"] for envelope in every)
 
 
 @given(rows=records)
