@@ -27,7 +27,6 @@ MAX_DAYS = 3660
 _MAX_OPEN = 64
 _BUFFERED_BYTES = 1 << 16
 _GZIP_LEVEL = 1
-_NO_DAY = date.min
 
 
 @dataclass
@@ -73,6 +72,10 @@ class Spool:
         self._part_bytes = part_bytes
         self._days: dict[date, _Day] = {}
         self._open: OrderedDict[date, _Part] = OrderedDict()
+        self._refused: _Part | None = None
+        self._refused_bytes = 0
+        self.unparsable = 0
+        """How many records were refused so far."""
 
     def record(self, day: date, line: bytes) -> None:
         """Adds the envelope of a record of a day."""
@@ -80,12 +83,15 @@ class Spool:
 
     def refused(self, line: bytes) -> None:
         """Adds the envelope of a record whose day cannot be told; it goes with the file's first day."""
-        self._write(_NO_DAY, line).unparsable += 1
+        if self._refused is None:
+            self._refused = _Part(self._refused_path)
+        self._refused.write(line)
+        self._refused_bytes += len(line)
+        self.unparsable += 1
 
     @property
-    def unparsable(self) -> int:
-        """How many records were refused so far."""
-        return self._days[_NO_DAY].unparsable if _NO_DAY in self._days else 0
+    def _refused_path(self) -> Path:
+        return self._folder / "refused"
 
     def _path(self, day: date, part: int) -> Path:
         return self._folder / f"{day.isoformat()}.{part}"
@@ -116,24 +122,22 @@ class Spool:
         for part in self._open.values():
             part.close()
         self._open.clear()
-        refused = self._days.pop(_NO_DAY, None)
-        if refused and self._days:
-            self._append_refused(min(self._days), refused)
+        if self._refused:
+            self._refused.close()
+            if self._days:
+                self._append_refused(min(self._days))
         return {
             day: Share(state.records, state.unparsable, state.parts, state.bytes)
             for day, state in sorted(self._days.items())
         }
 
-    def _append_refused(self, first: date, refused: _Day) -> None:
+    def _append_refused(self, first: date) -> None:
         """Puts the refused lines behind the first day's last part; gzip members add up to one stream."""
         state = self._days[first]
-        for number in range(refused.parts):
-            lines = self._path(_NO_DAY, number)
-            with lines.open("rb") as source, self._path(first, state.parts - 1).open("ab") as last:
-                shutil.copyfileobj(source, last)
-            lines.unlink()
-        state.unparsable = refused.unparsable
-        state.bytes += refused.bytes
+        with self._refused_path.open("rb") as lines, self._path(first, state.parts - 1).open("ab") as last:
+            shutil.copyfileobj(lines, last)
+        state.unparsable = self.unparsable
+        state.bytes += self._refused_bytes
 
     def part(self, day: date, number: int) -> Path:
         """The file of a part, after `close`."""

@@ -158,6 +158,16 @@ def test_a_bad_line_is_a_refused_record_of_the_files_first_day() -> None:
     ]
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_days_like_others() -> None:
+    first, last = GOOD.replace("2024-11-29", "0001-01-01"), GOOD.replace("2024-11-29", "9999-12-31")
+    reading, days = read("\n".join([last, "{", first, first]).encode())
+    assert {day: (share.records, share.unparsable) for day, share in reading.shares.items()} == {
+        date.min: (2, 1),
+        date.max: (1, 0),
+    }
+    assert {day: len(envelopes) for day, envelopes in days.items()} == {date.min: 3, date.max: 1}
+
+
 XML = "<errors>{}</errors>"
 ERROR = "<error><errorTime>2024-11-29T10:00:0{}Z</errorTime><errorCode>500</errorCode><message>m</message></error>"
 REFUSED = {
