@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from atlas import lake
 from atlas_cli import books
@@ -21,22 +20,9 @@ def up(say: Say) -> Cloud:
     there = emulator.running(ROOT)
     running = there or emulator.start(ROOT)
     say.step(f"{'found' if there else 'started'} the local cloud at {running.endpoint}, IAM enforced")
-    deploy.deploy(running, _Deployment(say))
+    deploy.deploy(running, lambda step: say.step(f"  {step}"))
     say.step("deployed the stacks of stage local")
     return connect(LOCAL)
-
-
-class _Deployment:
-    """Says each step of a deployment once: the stack's name, not every resource of it."""
-
-    def __init__(self, say: Say) -> None:
-        self._say, self._last = say, ""
-
-    def __call__(self, line: str) -> None:
-        stack = re.sub(r" [0-9]+/[0-9]+$", "", line)
-        if stack != self._last:
-            self._say.step(f"  {stack}")
-            self._last = stack
 
 
 def down(say: Say) -> None:

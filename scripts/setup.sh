@@ -19,7 +19,7 @@ find_python() {
 }
 
 if ! python=$(find_python); then
-    echo "atlas: no Python 3.11 or newer was found. Install one, or name it: make $* PYTHON=/path/to/python3.11" >&2
+    echo "atlas: no Python 3.11 or newer was found. Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2
     exit 1
 fi
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then

@@ -13,7 +13,6 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from atlas import lake
-from atlas.names import METRICS_NAMESPACE
 from atlas.settings import IngestSettings
 from stacks import assets, layer
 from stacks.arns import Arns
@@ -111,11 +110,7 @@ class IngestionStack(AtlasStack):
             code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", "lambda_ingest")),
             layers=[self._third_party()],
             role=role,
-            environment={
-                **settings.to_env(),
-                "POWERTOOLS_SERVICE_NAME": self.names.ingest_function,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-            },
+            environment=settings.to_env(),
             memory_size=sizes.memory_mb,
             timeout=Duration.seconds(sizes.timeout_seconds),
             ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),

@@ -19,9 +19,7 @@ Progress = Callable[[str], None]
 
 _TOOLKIT = "CDKToolkit"
 # "one-local | 7/31 | 9:01:02 AM | CREATE_FAILED | AWS::S3::Bucket | BucketX Resource handler returned ..."
-_EVENT = re.compile(
-    r"^\s*(?P<stack>[\w-]+) \|\s*(?P<done>\d+)/(?P<of>\d+)\s*\|[^|]*\|\s*(?P<state>[A-Z_]+)\s*\|(?P<what>.*)$"
-)
+_EVENT = re.compile(r"^\s*(?P<stack>[\w-]+) \|\s*\d+/\d+\s*\|[^|]*\|\s*(?P<state>[A-Z_]+)\s*\|(?P<what>.*)$")
 _TAIL = 30
 _SECONDS = 600.0
 
@@ -40,7 +38,7 @@ def deploy(
 ) -> None:
     """Bootstrap, unless that is done, and deploy every stack of `app.py`.
 
-    `progress` is called with short lines, such as "atlas-data-local 7/31"; `project` is the folder of
+    `progress` is called with each step, and each stack as its turn comes; `project` is the folder of
     cdk.json (the emulator's project if None), `stage` the context value, `arguments` go to `cdk deploy`.
     Raises DeployError.
     """
@@ -100,7 +98,7 @@ def _follow(process: subprocess.Popen[str], progress: Progress) -> Iterator[str]
     last = ""
     for line in process.stdout or ():
         event = _EVENT.match(line)
-        told = f"{event['stack']} {event['done']}/{event['of']}" if event else last
+        told = event["stack"] if event else last
         if told != last:
             progress(told)
             last = told
