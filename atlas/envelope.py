@@ -16,18 +16,17 @@ from atlas.reasons import RecordReason
 HEADER_DDL = "event_time TIMESTAMP, line BIGINT, record_id STRING, error STRING, raw STRING"
 """The columns of an envelope beside `record`, as Spark DDL."""
 
-RECORD_TEXT = '^[{]"event_time":"[^"]*","line":([0-9]+),"record_id":"[0-9a-f]*","record":(.*)[}]$'
+RECORD_TEXT = '(?s)^[{]"event_time":"[^"]*","line":([0-9]+),"record_id":"[0-9a-f]*","record":(.*)[}]$'
 """Takes the line number and the record's own text out of an envelope; in syntax that Java and RE2 share."""
 
 
-def record_line(event_time: str, line: int, record_id: str, record: bytes) -> bytes:
-    """The line of a record with a readable time. `record` is one JSON object without line breaks."""
-    return b'{"event_time":"%b","line":%d,"record_id":"%b","record":%b}\n' % (
-        event_time.encode(),
-        line,
-        record_id.encode(),
-        record,
-    )
+RECORD_LINE = b'%b%d,"record_id":"%b","record":%b}\n'
+"""The line of a record with a readable time: its time's `opening`, its line, its id, and its JSON on one line."""
+
+
+def opening(event_time: str) -> bytes:
+    """How the lines of all records of one time begin."""
+    return b'{"event_time":"%b","line":' % event_time.encode()
 
 
 def refused_line(line: int, reason: RecordReason, raw: str) -> bytes:

@@ -27,9 +27,27 @@ _DEVICES = (
 )
 """What a user agent tells of the device, the first that fits. Coarse by design: gold counts by it."""
 
+_NO_TEXT = "CAST(NULL AS STRING)"
 _NUMBER = "^[0-9]{1,15}([.][0-9]{1,15})?([eE][-+]?[0-9]{1,2})?$"
 _WHOLE = "^[0-9]{1,18}$"
 _STATUS = "^[1-5][0-9][0-9]([.]0+)?$"
+
+_METHOD = "[A-Za-z][A-Za-z_-]*"
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]*://"
+_PROTOCOL = " [A-Z]+/[0-9][0-9.]*"
+_ORIGIN = f"^(?:{_METHOD} +)?(?:{_SCHEME}[^/?# ]*)?"
+_PARTS = {
+    "method": f"^({_METHOD}) +(?:[/*]|{_SCHEME}|[^ #/]+:[0-9]|[^ #][^#]*{_PROTOCOL}#)",
+    "path": f"{_ORIGIN}(/[^?#]*?|[*])(?:{_PROTOCOL})?[?#]",
+    "query": f"{_ORIGIN}(?:/[^?#]*|[*])?[?]([^#]*?)(?:{_PROTOCOL})?#",
+}
+"""The parts of `GET /a?b HTTP/1.1`, and of what else stands in its place: an address with its host, a bare path.
+
+They are matched against the text with a `#` behind it, because the engines differ about where a text ends. None
+of them takes longer than a few passes over a text, whatever is in it, also where the engine backtracks.
+"""
+_NO_PATH = f"^(?:{_METHOD} +)?{_SCHEME}[^/?# ]+(?:{_PROTOCOL})?[?#]"
+"""An address without a path means the path `/`."""
 
 
 def fields(log_format: LogFormat) -> Mapping[str, str]:
@@ -75,14 +93,33 @@ def _mapped(log_format: LogFormat, input_view: str, process_date: date) -> str:
     selected += ["i.error AS error", "i.raw AS raw", "i.object_key AS object_key"]
     body = ",\n    ".join(selected)
     return (
-        f"  SELECT\n    {body}\n  FROM {input_view} AS i\n"
+        f"  SELECT\n    {body}\n  FROM (\n{_cleaned(log_format, input_view)}\n  ) AS i\n"
         "  JOIN manifest_objects AS m ON m.object_key = i.object_key"
     )
 
 
+def _cleaned(log_format: LogFormat, input_view: str) -> str:
+    """The input, each field of it without blanks at its ends, and the user agent in lower case.
+
+    A select of its own, so that neither the text of the SQL nor the work grows with how often a field is read.
+    """
+    names = fields(log_format)
+    agent = _first([_clean(names[source.path]) for source in log_format.user_agent], _NO_TEXT)
+    selected = ["i.object_key", "i.event_time", "i.line", "i.record_id", "i.error", "i.raw"]
+    selected += [f"{_clean(name)} AS {name}" for name in names.values()]
+    selected += [f"lower({agent}) AS agent"]
+    body = ",\n      ".join(selected)
+    return f"    SELECT\n      {body}\n    FROM {input_view} AS i"
+
+
 def _clean(name: str) -> str:
     """Empty text and the `-` of access logs mean that there is no value."""
-    return f"nullif(nullif(trim(i.{name}), ''), '-')"
+    return f"nullif(nullif({_trim(f'i.{name}')}, ''), '-')"
+
+
+def _trim(text: str) -> str:
+    """Without blanks at its ends. It has to say so: left to itself, DuckDB trims every space of Unicode."""
+    return f"trim(BOTH ' ' FROM {text})"
 
 
 def _first(candidates: list[str], otherwise: str) -> str:
@@ -91,9 +128,23 @@ def _first(candidates: list[str], otherwise: str) -> str:
     return candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
 
 
+def _taken(text: str, part: str) -> str:
+    """The part of a request line or URL; null if it has none."""
+    line = f"concat({text}, '#')"
+    found = f"regexp_extract({line}, '{_PARTS[part]}', 1)"
+    taken = f"nullif({_trim(found)}, '')"
+    if part != "path":
+        return taken
+    return f"CASE WHEN regexp_like({line}, '{_NO_PATH}') THEN '/' ELSE {taken} END"
+
+
 def _text(log_format: LogFormat, sources: tuple[Source, ...]) -> str:
     names = fields(log_format)
-    return _first([_clean(names[source.path]) for source in sources], "CAST(NULL AS STRING)")
+    texts = []
+    for source in sources:
+        text = f"i.{names[source.path]}"
+        texts.append(_taken(text, source.take) if source.take else text)
+    return _first(texts, _NO_TEXT)
 
 
 def _canonical(log_format: LogFormat, column: str, kind: str) -> str:
@@ -101,48 +152,49 @@ def _canonical(log_format: LogFormat, column: str, kind: str) -> str:
     if column == "status_code":
         text = _text(log_format, sources)
         return f"CASE WHEN regexp_like({text}, '{_STATUS}') THEN CAST(substring({text}, 1, 3) AS INT) END"
-    if kind == "bigint":
-        text = _text(log_format, sources)
-        return f"CASE WHEN regexp_like({text}, '{_WHOLE}') THEN CAST({text} AS BIGINT) END"
-    if kind == "double":
-        return _number(log_format, sources)
+    if kind in ("bigint", "double"):
+        names = fields(log_format)
+        numbers = [_number(f"i.{names[source.path]}", source.scale, kind) for source in sources]
+        return _first(numbers, f"CAST(NULL AS {kind.upper()})")
     value = _text(log_format, sources)
     if column == "device":
-        value = _first([value, _device(log_format)], value) if sources else _device(log_format)
+        value = _first([value, _device()], value) if sources else _device()
     if column in ("level", "request_type"):
         value = f"upper({value})"
     default = log_format.defaults.get(column)
     return f"coalesce({value}, '{default}')" if default else value
 
 
-def _number(log_format: LogFormat, sources: tuple[Source, ...]) -> str:
-    names = fields(log_format)
-    scaled = []
-    for source in sources:
-        text = _clean(names[source.path])
-        factor = "" if source.scale == 1 else f" * CAST('{source.scale!r}' AS DOUBLE)"
-        scaled.append(f"CASE WHEN regexp_like({text}, '{_NUMBER}') THEN CAST({text} AS DOUBLE){factor} END")
-    return _first(scaled, "CAST(NULL AS DOUBLE)")
+def _number(text: str, scale: float, kind: str) -> str:
+    """A number without sign; null for other text. Whole ones that are scaled may have a fraction before it."""
+    if kind == "bigint" and scale == 1:
+        return f"CASE WHEN regexp_like({text}, '{_WHOLE}') THEN CAST({text} AS BIGINT) END"
+    factor = "" if scale == 1 else f" * CAST('{scale!r}' AS DOUBLE)"
+    number = f"CAST({text} AS DOUBLE){factor}"
+    if kind == "bigint":
+        number = f"TRY_CAST(round({number}) AS BIGINT)"
+    return f"CASE WHEN regexp_like({text}, '{_NUMBER}') THEN {number} END"
 
 
-def _device(log_format: LogFormat) -> str:
-    agent = f"lower({_text(log_format, log_format.user_agent)})"
+def _device() -> str:
     cases = []
     for device, marks in _DEVICES:
-        condition = " OR ".join(f"{agent} LIKE '%{mark}%'" for mark in marks)
+        condition = " OR ".join(f"i.agent LIKE '%{mark}%'" for mark in marks)
         cases.append(f"WHEN {condition} THEN '{device}'")
-    return f"CASE {' '.join(cases)} WHEN {agent} IS NOT NULL THEN 'other' END"
+    return f"CASE {' '.join(cases)} WHEN i.agent IS NOT NULL THEN 'other' END"
 
 
 def _attributes(log_format: LogFormat) -> str:
     """A map of the attributes that have a value.
 
-    Arrays are built by `array_repeat` and `concat`, since the engines share no array literal.
+    Arrays are built by `array_repeat` and `concat`, since the engines share no array literal. The cast takes a
+    column's name away from it: Spark would name the pair's field after it, and pairs of one array must be alike.
     """
     entries = []
     for name, sources in log_format.attributes.items():
         value = _text(log_format, sources)
-        entries.append(f"array_repeat(CASE WHEN {value} IS NOT NULL THEN struct('{name}', {value}) END, 1)")
+        pair = f"struct('{name}', CAST({value} AS STRING))"
+        entries.append(f"array_repeat(CASE WHEN {value} IS NOT NULL THEN {pair} END, 1)")
     if not entries:
         entries = ["array_repeat(CASE WHEN 1 = 0 THEN struct('', '') END, 1)"]
     return f"map_from_entries(array_compact(concat({', '.join(entries)})))"
@@ -152,11 +204,20 @@ def _missing(columns: tuple[str, ...]) -> str:
     return " OR ".join(f"{column} IS NULL" for column in columns)
 
 
+def _bad_status(log_format: LogFormat) -> str:
+    """An impossible status, where the format requires one; elsewhere it is as good as none."""
+    if any("status_code" in group for group in log_format.required):
+        return "status_text IS NOT NULL AND status_code IS NULL"
+    return "1 = 0"
+
+
 def _reason(log_format: LogFormat) -> str:
+    """A line that the engine cannot read, which has no number then, is a refused record like others."""
     incomplete = " AND ".join(f"({_missing(group)})" for group in log_format.required)
     return (
         "CASE WHEN error IS NOT NULL THEN error "
-        f"WHEN status_text IS NOT NULL AND status_code IS NULL THEN '{RecordReason.INVALID_STATUS_CODE}' "
+        f"WHEN source_line IS NULL THEN '{RecordReason.MALFORMED_RECORD}' "
+        f"WHEN {_bad_status(log_format)} THEN '{RecordReason.INVALID_STATUS_CODE}' "
         f"WHEN {incomplete} THEN '{RecordReason.MISSING_FIELD}' END"
     )
 
@@ -170,6 +231,6 @@ def _detail(log_format: LogFormat) -> str:
         incomplete = " AND ".join(f"({_missing(group)})" for group in log_format.required)
         missing = f" WHEN {incomplete} THEN '{wanted}'"
     return (
-        "CASE WHEN error IS NOT NULL THEN CAST(NULL AS STRING) "
-        f"WHEN status_text IS NOT NULL AND status_code IS NULL THEN 'status_code'{missing} END"
+        "CASE WHEN error IS NOT NULL OR source_line IS NULL THEN CAST(NULL AS STRING) "
+        f"WHEN {_bad_status(log_format)} THEN 'status_code'{missing} END"
     )

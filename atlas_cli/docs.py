@@ -58,35 +58,86 @@ the file, the key and what was expected.
 | key | what it says |
 |---|---|
 | `title`, `log_type` | a title for people; the partition of `logs` that its records go to |
-| `syntax` | `json` or `xml` |
-| `recognise.has` | groups of columns (or `time`): the first records must have a field for one of each group |
-| `recognise.suffixes` | endings of the file's name that decide between formats that fit equally |
+| `syntax` | `json`, `xml`, `text` (lines that match a pattern) or `delimited` (lines of fields with a separator) |
+| `recognise.has` | groups of columns (or `time`): the first records must have a field for one of each group. \
+May be left out for `text`, whose pattern recognises it |
+| `recognise.suffixes` | endings of the file's name that decide between formats that fit equally; may be left out |
 | `recognise.container` | `gzip` if files of this format usually are |
 | `recognise.element` | for `xml`: the element that is a record |
-| `time.fields` | where the event time is: the first of these fields that can be read |
+| `time.fields` | where the event time is: the first of these fields that can be read. \
+A list among them, such as `["date", "time"]`, is a time in several fields |
+| `time.zone` | the IANA name of the zone of times that name none, such as `Europe/Berlin`; UTC if left out |
+| `text.pattern` | for `text`: a regular expression of Python that must match the whole line. \
+Its named groups are the record's fields; one that takes no part is null |
+| `delimited.separator`, `delimited.quote` | for `delimited`: the character between fields, each one of which \
+separates; the character around fields that hold the separator, doubled inside them, if there is one |
+| `delimited.header_prefix` | what a header line begins with, such as `#Fields:`. Without it, a first line \
+whose words the format recognises is the header |
+| `delimited.fields` | the names of the fields in their standard order, for files without a header |
+| `text.comment`, `delimited.comment` | what lines that are no records begin with |
 | `columns` | for each column of `logs`, the fields that feed it; the first that has a value wins. \
-`{ path, scale }` multiplies a number, say from seconds to milliseconds. `a.b` is the field `b` of the object `a` |
+`a.b` is the field of that very name, or else the field `b` of the object `a` |
+| `{ path = "a", scale = 1000 }` | a field of `duration_ms` or `bytes_sent` whose number is multiplied, \
+say from seconds to milliseconds |
+| `{ path = "a", take = "path" }` | the `method`, `path` or `query` of a field that holds a request line such as \
+`GET /a?b HTTP/1.1`, or an address; null if it has no such part |
 | `user_agent` | the fields from which `device` is told if the record has none of its own |
-| `defaults` | values of columns that no field fills |
+| `defaults` | constants: values of columns of text that no field fills |
 | `required` | alternatives: a record needs all columns of at least one |
 | `attributes` | further fields, kept in the map `attributes` |
 
-Which format a file is of is told by its content first: the syntax by its first character, the candidates by the
-keys of its first records. Where several fit, the folder `raw/<format>/` decides, then the suffix, then whether
-the file is gzipped, then the more specific recognition."""
+Which format a file is of is told by its content first. XML and JSON are known by how they begin, and the candidates
+are the formats that recognise the first records. Other files are lines, and the candidates are the formats that
+can read most of the first ones. Where several fit equally, the folder `raw/<format>/` decides, then the suffix,
+then whether the file is gzipped, then the more specific recognition."""
 
 
 def _facts(log_format: LogFormat) -> str:
     required = " or ".join(" and ".join(f"`{column}`" for column in group) for group in log_format.required)
+    times = ", ".join(" + ".join(f"`{path}`" for path in paths) for paths in log_format.time_fields)
     lines = [
-        f"- log type `{log_format.log_type}`, syntax `{log_format.syntax}`"
+        f"log type `{log_format.log_type}`, syntax `{log_format.syntax}`"
         + (f", one record an element `{log_format.element}`" if log_format.element else ""),
-        f"- names: {', '.join(f'`{suffix}`' for suffix in log_format.suffixes)}"
-        + ("; gzipped" if log_format.container == "gzip" else ""),
-        f"- time: {_fields(tuple(Source(name) for name in log_format.time_fields))}",
-        f"- a record needs {required}",
+        *_line_facts(log_format),
+        *_file_facts(log_format),
+        f"time: {times}"
+        + (f"; in `{log_format.time_zone}` where it names no zone" if log_format.time_zone else ""),
+        f"a record needs {required}",
     ]
-    return "\n".join(lines)
+    return "\n".join(f"- {line}" for line in lines) + _pattern(log_format)
+
+
+def _file_facts(log_format: LogFormat) -> list[str]:
+    """How its files are named and packed, as far as the format says it."""
+    names = [f"names: {_listed(log_format.suffixes)}"] if log_format.suffixes else []
+    packed = ["gzipped"] if log_format.container == "gzip" else []
+    return ["; ".join([*names, *packed])] if names or packed else []
+
+
+def _line_facts(log_format: LogFormat) -> list[str]:
+    """How lines of fields are written, if that is the syntax, and which lines are no records."""
+    facts = []
+    if log_format.delimited:
+        form = log_format.delimited
+        separator = {"\t": "tabs", " ": "blanks"}.get(form.separator, f"`{form.separator}`")
+        quoted = f", in `{form.quote}` where a field holds one" if form.quote else ""
+        header = f"a line that begins with `{form.header_prefix}`" if form.header_prefix else "the first line"
+        facts += [f"fields are separated by {separator}{quoted}", f"header: {header}"]
+        if form.fields:
+            facts[-1] += f"; without one the fields are {_listed(form.fields)}"
+    if log_format.comment:
+        facts.append(f"lines that begin with `{log_format.comment}` are no records")
+    return facts
+
+
+def _pattern(log_format: LogFormat) -> str:
+    if log_format.pattern is None:
+        return ""
+    return "\n- every line must match\n\n```text\n" + log_format.pattern.pattern.strip("\n") + "\n```"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _mapping(log_format: LogFormat) -> str:
@@ -99,7 +150,12 @@ def _mapping(log_format: LogFormat) -> str:
 
 
 def _fields(sources: tuple[Source, ...]) -> str:
-    return ", ".join(f"`{s.path}`" + (f" times {s.scale:g}" if s.scale != 1 else "") for s in sources)
+    return ", ".join(
+        (f"the {source.take} of " if source.take else "")
+        + f"`{source.path}`"
+        + (f" times {source.scale:g}" if source.scale != 1 else "")
+        for source in sources
+    )
 
 
 def main(folder: Path = DOCS) -> None:

@@ -19,6 +19,15 @@ _OBJECT_KEY = f"substring(_metadata.file_path, instr(_metadata.file_path, '{lake
 """Validated keys hold no character that a URL escapes, so the file's path ends in the key."""
 
 
+_READING: dict[str, bool | float | int | str | None] = {
+    "lineSep": "\n",
+    "maxNestingDepth": 2_000,
+    "maxNumLen": 20_000_000,
+    "maxStringLen": 100_000_000,
+}
+"""An envelope is one line up to its LF, whatever ingestion took: Jackson's own limits (1,000 levels, 1,000 digits,
+20 million characters) are narrower, and make nulls of the whole line."""
+
 _MANIFEST_DDL = (
     "run_id STRING, files ARRAY<STRUCT<raw_key: STRING, format: STRING, landed_at: TIMESTAMP, "
     "records_in: BIGINT, objects: ARRAY<STRING>>>"
@@ -52,24 +61,28 @@ def manifest_views(spark: SparkSession, bucket: str, manifest: Manifest) -> None
 def envelopes(spark: SparkSession, log_format: LogFormat, bucket: str, keys: Iterable[str]) -> DataFrame:
     """Validated objects of one format, as the input that `mapping.normalize_sql` describes."""
     columns = mapping.fields(log_format)
-    tops = dict.fromkeys(path.split(".")[0] for path in columns)
-    record = ", ".join(f"`{top}`: STRING" for top in tops)
-    read = spark.read.schema(f"{envelope.HEADER_DDL}, record STRUCT<{record}>").json(
-        [url(bucket, key) for key in keys]
-    )
+    keys_read = dict.fromkeys(key for path in columns for key in (path, path.partition(".")[0]))
+    record = ", ".join(f"`{key}`: STRING" for key in keys_read)
+    schema = f"{envelope.HEADER_DDL}, record STRUCT<{record}>"
+    read = spark.read.schema(schema).options(**_READING).json([url(bucket, key) for key in keys])
     picked = [f"{_picked(path)} AS {name}" for path, name in columns.items()]
     return read.selectExpr(_OBJECT_KEY, "event_time", "line", "record_id", "error", "raw", *picked)
 
 
 def _picked(path: str) -> str:
-    """Nested values come as JSON text, from which a dotted path takes its part."""
+    """The key of that very name, else the nested one: an object comes as JSON text, which gives its part.
+
+    Other text is not even tried, because that costs an exception of the JSON parser for each.
+    """
     top, dot, rest = path.partition(".")
-    return f"get_json_object(record.`{top}`, '$.{rest}')" if dot else f"record.`{top}`"
+    literal, outer = f"record.`{path}`", f"record.`{top}`"
+    nested = f"CASE WHEN {outer} LIKE '{{%' THEN get_json_object({outer}, '$.{rest}') END"
+    return f"coalesce({literal}, {nested})" if dot else literal
 
 
 def record_texts(spark: SparkSession, bucket: str, keys: Iterable[str]) -> DataFrame:
     """The producer's own text of each record of some validated objects: object_key, source_line, text."""
-    read = spark.read.text([url(bucket, key) for key in keys]).selectExpr(_OBJECT_KEY, "value")
+    read = spark.read.text([url(bucket, key) for key in keys], lineSep="\n").selectExpr(_OBJECT_KEY, "value")
     return read.select(
         "object_key",
         F.regexp_extract("value", envelope.RECORD_TEXT, 1).cast("bigint").alias("source_line"),

@@ -1,5 +1,5 @@
 -- All of Atlas's SQL is written for Spark. These are the names of Spark that DuckDB lacks, and nothing else:
--- with them DuckDB runs the same statements. tests/unit/test_sql_dialects.py holds each equal to Spark's.
+-- with them DuckDB runs the same statements. tests/spark/test_two_engines.py holds the values equal.
 
 -- Spark's regexp_like searches, as DuckDB's regexp_matches does.
 CREATE OR REPLACE TEMP MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern);
@@ -9,3 +9,6 @@ CREATE OR REPLACE TEMP MACRO array_repeat(element, times) AS list_transform(rang
 CREATE OR REPLACE TEMP MACRO array_compact(elements) AS list_filter(elements, lambda e: e IS NOT NULL);
 -- Spark collects no rows into an empty array, DuckDB into NULL.
 CREATE OR REPLACE TEMP MACRO collect_list(element) AS coalesce(list(element), []);
+-- Spark answers with NULL for text that is no JSON.
+CREATE OR REPLACE TEMP MACRO get_json_object(text, path) AS
+  CASE WHEN json_valid(text) THEN json_extract_string(text, path) END;

@@ -5,14 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from atlas.formats import load_formats
+from atlas import mapping
+from atlas.formats import load_formats, parse_format
 from atlas.reasons import RecordReason
 from atlas.schema import LOGS
 from tests.duckdb_engine import normalize
 from tests.lake_under_test import FRIDAY
+from tests.request_lines import REQUESTS
 
 ACCESS = {"ip": "192.0.2.1", "status": "200", "endpoint": "/cart", "request_type": "get"}
+
+REQUEST_LINES = parse_format(
+    "requests",
+    """
+title = "Request lines"
+log_type = "access"
+syntax = "json"
+required = [["app_name"]]
+[recognise]
+has = [["endpoint"]]
+[time]
+fields = ["time"]
+[columns]
+request_type = ["method", { path = "request", take = "method" }]
+endpoint = [{ path = "request", take = "path" }, "endpoint"]
+bytes_sent = ["bytes", { path = "kB", scale = 1024 }]
+duration_ms = ["ms", { path = "seconds", scale = 1000 }]
+[defaults]
+app_name = "requests"
+[attributes]
+query = [{ path = "request", take = "query" }]
+""",
+)
 
 
 def one(name: str, record: dict[str, str | None]) -> dict[str, Any]:
@@ -115,3 +142,64 @@ def test_a_user_agent_tells_the_device_and_the_records_own_word_wins(agent: str 
 def test_an_optional_number_that_is_none_is_null_and_no_reason_to_refuse(text: str, value: int | None) -> None:
     row = one("ndjson", {**ACCESS, "bytes": text})
     assert (row["bytes_sent"], row["reason"]) == (value, None)
+
+
+def parts(requests: list[str | None]) -> list[tuple[str | None, str | None, str | None]]:
+    rows = normalize(REQUEST_LINES, [{"request": request} for request in requests], FRIDAY)
+    return [(row["request_type"], row["endpoint"], dict(row["attributes"]).get("query")) for row in rows]
+
+
+def test_a_request_line_gives_its_method_path_and_query() -> None:
+    texts = [text for text, *_ in REQUESTS]
+    expected = [(method and method.upper(), path, query) for _, method, path, query in REQUESTS]
+    assert dict(zip(texts, parts(texts), strict=True)) == dict(zip(texts, expected, strict=True))
+
+
+text_without = st.characters(exclude_categories=["Cs"], exclude_characters="\0 ?#")
+paths = st.text(text_without, max_size=20).map("/{}".format)
+queries = st.text(text_without | st.sampled_from(" ?&="), max_size=20).map(lambda text: text.strip(" "))
+methods = st.text(st.sampled_from("abcXYZ"), min_size=1, max_size=9)
+
+
+@given(st.lists(st.tuples(methods, paths, queries), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_any_method_path_and_query_come_back_from_their_request_line(wholes: list[tuple[str, str, str]]) -> None:
+    given_texts: list[str | None] = []
+    expected: list[tuple[str | None, str | None, str | None]] = []
+    for method, path, query in wholes:
+        given_texts += [f"{method} {host}{path}?{query} HTTP/1.1" for host in ("", "http://h.example:80")]
+        expected += [(method.upper(), path, query or None)] * 2
+        alone = query.replace(" ", "+")
+        given_texts += [f"{host}{path}?{alone}" for host in ("", "wss://[::1]")]
+        expected += [(None, path, alone or None)] * 2
+    assert parts(given_texts) == expected
+
+
+def test_the_first_source_with_a_value_wins_also_over_a_part_of_another() -> None:
+    given_both = {"method": "put", "request": "GET /a HTTP/1.1", "endpoint": "/b"}
+    [both, other] = normalize(REQUEST_LINES, [given_both, {**given_both, "method": "", "request": "bad"}], FRIDAY)
+    assert (both["request_type"], both["endpoint"]) == ("PUT", "/a")
+    assert (other["request_type"], other["endpoint"]) == (None, "/b")
+
+
+@pytest.mark.parametrize(
+    ("record", "bytes_sent"),
+    [
+        ({"kB": "2"}, 2048),
+        ({"kB": "1.5"}, 1536),
+        ({"kB": "0.00048828125"}, 1),
+        ({"bytes": "7", "kB": "2"}, 7),
+        ({"bytes": "x", "kB": "2"}, 2048),
+        ({"kB": "9e99"}, None),
+        ({"kB": "-1"}, None),
+        ({"bytes": "1.5"}, None),
+    ],
+)
+def test_whole_numbers_are_scaled_and_rounded(record: dict[str, str | None], bytes_sent: int | None) -> None:
+    [row] = normalize(REQUEST_LINES, [record], FRIDAY)
+    assert (row["bytes_sent"], row["reason"]) == (bytes_sent, None)
+
+
+def test_the_sql_of_a_long_mapping_stays_small() -> None:
+    longest = max(load_formats().values(), key=lambda log_format: len(log_format.source_paths()))
+    assert len(mapping.normalize_sql(longest, "given_records", FRIDAY)) < 40_000
