@@ -28,14 +28,29 @@ class FileReason(_Reason):
     )
     UNSUPPORTED_CONTAINER = (
         "unsupported_container",
-        "The file is an archive of files, such as zip or tar. Drop the files themselves.",
+        "The file is an archive of files, such as zip or tar, or no text at all. Drop the log files themselves.",
     )
-    TRUNCATED_GZIP = ("truncated_gzip", "The compressed stream ends too early: the upload was cut off.")
-    CORRUPT_GZIP = ("corrupt_gzip", "The compressed stream is damaged. Upload the file again.")
+    TRUNCATED_GZIP = ("truncated_gzip", "The gzip stream ends too early: the upload was cut off. Drop it again.")
+    CORRUPT_GZIP = ("corrupt_gzip", "The gzip stream is damaged. Drop the file again.")
+    TRUNCATED_STREAM = (
+        "truncated_stream",
+        "The bzip2, xz or zstd stream ends too early: the upload was cut off. Drop it again.",
+    )
+    CORRUPT_STREAM = ("corrupt_stream", "The bzip2, xz or zstd stream is damaged. Drop the file again.")
+    TOO_LARGE = (
+        "too_large",
+        "More than 4 GiB of text or 100 million records, or large and inflated over 250 times. Drop it in parts.",
+    )
     MALFORMED_XML = ("malformed_xml", "The XML is not well-formed; the place of the fault is given.")
     MALFORMED_JSON = ("malformed_json", "The JSON's outer structure breaks; the place of the fault is given.")
-    FORBIDDEN_XML_ENTITY = ("forbidden_xml_entity", "The XML declares entities, which are never expanded.")
-    UNREADABLE_ENCODING = ("unreadable_encoding", "The bytes are not text in the encoding they claim.")
+    FORBIDDEN_XML_ENTITY = (
+        "forbidden_xml_entity",
+        "The XML declares entities, which are never expanded. Drop it without them.",
+    )
+    UNREADABLE_ENCODING = (
+        "unreadable_encoding",
+        "The bytes are not text in the encoding that they claim, or in UTF-8 if they claim none.",
+    )
     RECORD_TOO_LONG = ("record_too_long", "One record is longer than 16 MiB: this is hardly a log.")
     TOO_MANY_DAYS = ("too_many_days", "The records spread over more than ten years of days.")
     NO_EVENT_TIME = ("no_event_time", "No record has a readable event time, so no day can be told.")
@@ -45,6 +60,7 @@ class RecordReason(_Reason):
     """Why a single record is refused. The rest of its file is not affected."""
 
     MALFORMED_RECORD = ("malformed_record", "The line or element is not a record of the file's syntax.")
+    INVALID_BYTES = ("invalid_bytes", "The record's bytes are not text in the file's encoding.")
     NO_EVENT_TIME = ("no_event_time", "The record's time is missing or cannot be read.")
     MISSING_FIELD = ("missing_field", "A required column has no value; `detail` names it.")
     INVALID_STATUS_CODE = ("invalid_status_code", "The status is not a whole number from 100 to 599.")

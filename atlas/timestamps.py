@@ -2,13 +2,13 @@
 
 Read are ISO 8601 (`Z`, offsets with or without colon, a space for the T, up to nanoseconds), the epoch in
 seconds, milli-, micro- or nanoseconds as number or string, and the Apache and nginx form
-`29/Nov/2024:23:16:50 +0000`. Text without a zone is UTC. What is finer than a microsecond is cut off.
+`29/Nov/2024:23:16:50 +0000`. What is finer than a microsecond is cut off.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,10 +19,10 @@ _EARLIEST_EPOCH = 10**8
 """Smaller numbers (before March 1973) are durations or counters under a misleading name, not times."""
 
 _ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)? ?(Z|[+-][0-9:]{2,6})?", re.I
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(?:Z|[+-][0-9:]{2,6})?", re.IGNORECASE | re.ASCII
 )
 _NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]+)?")
-_APACHE = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}:[0-9]{2}:[0-9]{2})(?: ([+-][0-9]{4}))?")
+_APACHE = re.compile(r"([0-9]{1,2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}:[0-9]{2}:[0-9]{2})(?: ([+-][0-9]{4}))?")
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -31,10 +31,13 @@ _MONTHS = {
 }
 
 
-def parse_time(value: object) -> datetime | None:
-    """The time that a field's value means, in UTC; None if it means none."""
+def parse_time(value: object, zone: tzinfo = UTC) -> datetime | None:
+    """The time that a field's value means, in UTC; None if it means none. Text that names no zone is in `zone`.
+
+    An hour that a zone's clocks show twice is its first occurrence, as in PEP 495.
+    """
     if isinstance(value, str):
-        return _from_text(value.strip())
+        return _from_text(value.strip(), zone)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_epoch(str(value))
     return None
@@ -45,24 +48,27 @@ def iso_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
-def _from_text(text: str) -> datetime | None:
+def _from_text(text: str, zone: tzinfo) -> datetime | None:
     if _ISO.fullmatch(text):
-        return _from_iso(text)
+        return _from_iso(text, zone)
     if _NUMBER.fullmatch(text):
         return _from_epoch(text)
     apache = _APACHE.fullmatch(text.strip("[]"))
     if apache and apache[2] in _MONTHS:
         day, month, year, clock, offset = apache.groups()
-        return _from_iso(f"{year}-{_MONTHS[month]:02d}-{day}T{clock}{offset or 'Z'}")
+        return _from_iso(f"{year}-{_MONTHS[month]:02d}-{day:0>2}T{clock}{offset or ''}", zone)
     return None
 
 
-def _from_iso(text: str) -> datetime | None:
+def _from_iso(text: str, zone: tzinfo) -> datetime | None:
     if text[11:13] == "24":  # Python 3.13 reads it as the next day's midnight, 3.11 does not
         return None
     try:
-        moment = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", "").upper())
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:  # a blank before the offset, or small letters
+            moment = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", "").upper())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -1,22 +1,58 @@
-"""From a landed object's bytes to its text: counts and hashes what is read, and inflates gzip by its magic."""
+"""From a landed object's bytes to its text: counts and hashes what is read, and inflates by magic bytes.
+
+The name decides nothing. Compressed text may come in any number of members (gzip), streams (bzip2, xz) or frames
+(zstd), with zeros between and after them, and may itself be compressed once more, as it happens when a gzipped
+file is uploaded with gzip as its content encoding. Memory is bounded: nothing is inflated further than asked for.
+"""
 
 from __future__ import annotations
 
+import bz2
 import hashlib
-import zlib
-from collections.abc import Iterator
+import lzma
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
+from isal import igzip_lib
 
 from atlas.reasons import FileReason
 from lambda_ingest.refusal import FileRefusedError
 
-CHUNK_BYTES = 1 << 18
-_GZIP = b"\x1f\x8b"
-_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+CHUNK_BYTES = 1 << 16
+"""Text comes in pieces of about this size: small enough that a piece's records stay in the processor's cache."""
+
+MAX_TEXT_BYTES = 4 << 30
+"""No more text than this is taken from one file: docs/performance.md derives it from the Lambda's limits."""
+
+MAX_RATIO, RATIO_COUNTS_FROM = 250, 256 << 20
+"""Log text is inflated 5 to 100 times. What swells more, and is large, is a bomb."""
+
+_MAX_LAYERS = 2
+_XZ_MEMORY_BYTES = 128 << 20  # `xz -9` needs 65 MiB
+_HEAD_BYTES = 512
 _TAR_MAGIC_AT, _TAR_MAGIC = 257, b"ustar"
+
+_UNSUPPORTED = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+    b"PK\x07\x08": "a zip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a rar archive",
+    b"\x04\x22\x4d\x18": "an lz4 frame",
+    b"\xff\x06\x00\x00sNaPpY": "a snappy stream",
+    b"\x1f\x9d": "a file of `compress`",
+    b"PAR1": "a Parquet file",
+    b"Obj\x01": "an Avro file",
+    b"ORC": "an ORC file",
+}
 
 
 class Readable(Protocol):
@@ -27,10 +63,62 @@ class Readable(Protocol):
         ...
 
 
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class _Compression:
+    """One compression: the bytes that it begins with, and what reads it."""
+
+    name: str
+    magics: tuple[bytes, ...]
+    decompressor: Callable[[], _Decompressor]
+    fault: type[Exception]
+    truncated: FileReason = FileReason.TRUNCATED_STREAM
+    corrupt: FileReason = FileReason.CORRUPT_STREAM
+
+    def begins(self, data: bytes) -> bool:
+        return data.startswith(self.magics)
+
+
+_COMPRESSIONS = (
+    _Compression(
+        "gzip",
+        (b"\x1f\x8b",),
+        lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
+        igzip_lib.IsalError,  # type: ignore[arg-type] # isal's stub takes the class for an instance
+        FileReason.TRUNCATED_GZIP,
+        FileReason.CORRUPT_GZIP,
+    ),
+    _Compression("bzip2", tuple(b"BZh%d" % level for level in range(1, 10)), bz2.BZ2Decompressor, OSError),
+    _Compression(
+        "xz",
+        (b"\xfd7zXZ\0",),
+        lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES),
+        lzma.LZMAError,
+    ),
+    _Compression(
+        "zstd",
+        (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + n,)) + b"\x2a\x4d\x18" for n in range(16))),  # the latter: skippable
+        zstd.ZstdDecompressor,
+        zstd.ZstdError,
+    ),
+)
+_LONGEST_MAGIC = 6
+
+
 class Container:
     """Reads an object once, in chunks.
 
-    After `text` is exhausted, `size` is the object's size in bytes and `content_hash` the SHA-256 of its bytes.
+    After `text` is exhausted and `drain` called, `size` is the object's size in bytes and `content_hash` the
+    SHA-256 of its bytes. `compression` is gzip, bzip2, xz, zstd or None.
     """
 
     def __init__(self, stream: Readable) -> None:
@@ -38,10 +126,11 @@ class Container:
         self._hash = hashlib.sha256()
         self.size = 0
         self.warnings: list[str] = []
-        self._head = self._read()
-        while self._head and len(self._head) < 512 and (more := self._read()):
+        self._head = b""
+        while len(self._head) < _HEAD_BYTES and (more := self._read()):
             self._head += more
-        self.gzip = self._head.startswith(_GZIP)
+        found = _compression(self._head)
+        self.compression = found.name if found else None
 
     @property
     def content_hash(self) -> str:
@@ -67,33 +156,87 @@ class Container:
 
     def text(self) -> Iterator[bytes]:
         """The inflated bytes, in chunks of no fixed size. Raises FileRefusedError."""
-        if self._head.startswith(_ARCHIVES) or self._head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
-            raise FileRefusedError(FileReason.UNSUPPORTED_CONTAINER)
-        yield from self._inflated() if self.gzip else self._chunks()
+        chunks = self._chunks()
+        for layer in range(_MAX_LAYERS + 1):
+            head, chunks = _peek(chunks)
+            _check_supported(head)
+            compression = _compression(head)
+            if compression is None:
+                return self._bounded(chunks)
+            if layer < _MAX_LAYERS:
+                chunks = self._inflated(chunks, compression)
+        raise FileRefusedError(FileReason.UNSUPPORTED_CONTAINER, f"layer {_MAX_LAYERS + 1} of compression")
 
-    def _inflated(self) -> Iterator[bytes]:
-        """Any number of gzip members, zero padding between and after them; other bytes after them are a warning."""
-        member = None
-        begun = 0
-        for chunk in self._chunks():
-            data = chunk
-            while data:
-                if member is None:
-                    data = data.lstrip(b"\0")
-                    if not data:
-                        break
-                    if begun and not data.startswith(_GZIP[: len(data)]):
-                        self.warnings.append("trailing_garbage")
-                        return
-                    member, begun = isal_zlib.decompressobj(16 + zlib.MAX_WBITS), begun + 1
-                try:
-                    inflated = member.decompress(data)
-                except IsalError:  # type: ignore[misc] # isal's stub names no base class
-                    raise FileRefusedError(FileReason.CORRUPT_GZIP, f"byte {self.size} or before") from None
-                if inflated:
-                    yield inflated
-                data = member.unused_data if member.eof else b""
-                if member.eof:
-                    member = None
-        if member is not None:
-            raise FileRefusedError(FileReason.TRUNCATED_GZIP, f"byte {self.size}")
+    def _bounded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        passed = 0
+        for chunk in chunks:
+            passed += len(chunk)
+            if passed > MAX_TEXT_BYTES or (passed > RATIO_COUNTS_FROM and passed > MAX_RATIO * self.size):
+                raise FileRefusedError(
+                    FileReason.TOO_LARGE, f"byte {passed} of the text, inflated from {self.size} bytes"
+                )
+            yield chunk
+
+    def _inflated(self, chunks: Iterator[bytes], compression: _Compression) -> Iterator[bytes]:
+        """The content of all members; zeros between and after them are padding, other bytes a warning."""
+        data, members = b"", 0
+        while data := _after_padding(data, chunks):
+            if not compression.begins(data):
+                if members == 0:
+                    raise FileRefusedError(compression.corrupt, "byte 0")
+                self.warnings.append("trailing_garbage")
+                return
+            members += 1
+            member = compression.decompressor()
+            try:
+                yield from _content(member, data, chunks)
+            except compression.fault as fault:
+                place = f"byte {self.size} of the file or before: {fault}"
+                raise FileRefusedError(compression.corrupt, place) from None
+            if not member.eof:
+                raise FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
+            data = member.unused_data
+
+
+def _content(member: _Decompressor, data: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What one member holds, in pieces of bounded size; it stops early where the chunks do."""
+    while not member.eof:
+        piece = member.decompress(data, CHUNK_BYTES)
+        if piece:
+            yield piece
+        data = b""
+        if member.needs_input and not member.eof:
+            data = next(chunks, b"")
+            if not data:
+                return
+
+
+def _after_padding(data: bytes, chunks: Iterator[bytes]) -> bytes:
+    """What follows the zeros, at least as much as a magic number is long if there is so much."""
+    data = data.lstrip(b"\0")
+    while len(data) < _LONGEST_MAGIC and (more := next(chunks, b"")):
+        data = (data + more).lstrip(b"\0")
+    return data
+
+
+def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, enough to know them by, and the chunks with these before them."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    return head, chain([head], chunks)
+
+
+def _compression(head: bytes) -> _Compression | None:
+    return next((compression for compression in _COMPRESSIONS if compression.begins(head)), None)
+
+
+def _check_supported(head: bytes) -> None:
+    """Raises FileRefusedError for archives and binary formats, which hold no text of their own."""
+    for magic, name in _UNSUPPORTED.items():
+        if head.startswith(magic):
+            raise FileRefusedError(FileReason.UNSUPPORTED_CONTAINER, f"byte 0, which begins {name}")
+    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
+        raise FileRefusedError(FileReason.UNSUPPORTED_CONTAINER, f"byte {_TAR_MAGIC_AT}, the mark of a tar archive")

@@ -182,6 +182,8 @@ class Ingestion:
                 "place": reading.refusal.place,
                 "format": reading.format,
                 "size": reading.size,
+                "records_read": reading.records_read,
+                "records_refused": reading.records_refused,
                 "landed_at": entry.landed_at,
             }
             self._objects.put_document(landed.bucket, lake.reason_key(landed.key), document)

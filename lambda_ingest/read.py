@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from typing import Any
+from typing import cast
 
-from atlas import envelope
-from atlas.formats import LogFormat
+from xxhash import xxh3_128_hexdigest
+
+from atlas.envelope import RECORD_LINE, refused_line
 from atlas.ledger import Share
+from atlas.log_format import LogFormat
 from atlas.reasons import FileReason, RecordReason
-from atlas.timestamps import iso_utc, parse_time
 from lambda_ingest.container import Container, Readable
-from lambda_ingest.detect import read_records
-from lambda_ingest.records import Record
+from lambda_ingest.detect import Detector
+from lambda_ingest.event_time import EventTime, EventTimes
+from lambda_ingest.lines import check_count
+from lambda_ingest.records import Batch, RefusedRecord
 from lambda_ingest.refusal import FileRefusedError
 from lambda_ingest.spool import Spool
 
-_ID_BYTES = 16
-"""128 bits: among 10**12 different records the chance of any two sharing an id is below 10**-14."""
+_SHOWN_REFUSED = 5
+_SHOWN_TEXT = 1000
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Reading:
     size: int
     warnings: tuple[str, ...]
     refusal: FileRefusedError | None = None
+    refused: tuple[RefusedRecord, ...] = ()
+    """The first few refused records, for people."""
+    records_read: int = 0
+    """All records that were found, up to the fault if the file is refused."""
+    records_refused: int = 0
+    """Those of them that could not be parsed, or whose time could not be read."""
 
     @property
     def records(self) -> int:
@@ -55,59 +62,65 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
     found: LogFormat | None = None
     shares: Mapping[date, Share] = {}
     refusal: FileRefusedError | None = None
+    refused: list[RefusedRecord] = []
     try:
-        found, records = read_records(container.text(), raw_key, gzip=container.gzip, formats=formats)
+        detector = Detector(formats, raw_key, gzip=container.compression == "gzip")
+        found, batches = detector.read(container.text())
         if found is not None:
-            times = _Times(found)
-            for record in records:
-                _spool(record, times, spool)
+            times = EventTimes(found)
+            for batch in batches:
+                check_count(batch.lines[-1] if batch.lines else 0)
+                _spool(batch, times.of(batch.fields), spool, refused)
         unparsable = spool.unparsable
         shares = spool.close()
         if unparsable and not shares:
             raise FileRefusedError(FileReason.NO_EVENT_TIME, f"all of {unparsable} records")
     except FileRefusedError as fault:
         refusal = fault
+        spool.abandon()
     container.drain()
-    name = found.name if found else None
-    return Reading(name, shares, container.content_hash, container.size, tuple(container.warnings), refusal)
+    return Reading(
+        format=found.name if found else None,
+        shares=shares,
+        content_hash=container.content_hash,
+        size=container.size,
+        warnings=tuple(container.warnings),
+        refusal=refusal,
+        refused=tuple(refused),
+        records_read=spool.seen,
+        records_refused=spool.unparsable,
+    )
 
 
-def _spool(record: Record, times: _Times, spool: Spool) -> None:
-    if record.fields is None:
-        reason = RecordReason.MALFORMED_RECORD
-    elif (moment := times.of(record.fields)) is None:
-        reason = RecordReason.NO_EVENT_TIME
+def _spool(batch: Batch, times: list[EventTime | None], spool: Spool, refused: list[RefusedRecord]) -> None:
+    """Writes each record's envelope to its day, or to the refused ones.
+
+    The id is XXH3's 128 bits over the record's text: of 10**12 different records, the chance that any two share an
+    id is below 10**-14. It does not withstand a producer who forges records to that end; but that one could as
+    well leave a record out.
+    """
+    if None in times:
+        for position, time in enumerate(times):
+            if time is None:
+                _refuse(batch, position, spool, refused)
+        kept = [position for position, time in enumerate(times) if time is not None]
+        batch, times = batch.picked(kept), [times[position] for position in kept]
+    timed = cast("list[EventTime]", times)
+    lines = [
+        RECORD_LINE % (opening, line, xxh3_128_hexdigest(text).encode(), text)
+        for (_, opening), line, text in zip(timed, batch.lines, batch.texts, strict=True)
+    ]
+    days = {day for day, _ in timed}
+    if len(days) == 1:
+        spool.records(days.pop(), lines)
     else:
-        text, day = moment
-        record_id = hashlib.blake2b(record.text, digest_size=_ID_BYTES).hexdigest()
-        spool.record(day, envelope.record_line(text, record.line, record_id, record.text))
-        return
-    spool.refused(envelope.refused_line(record.line, reason, record.text.decode("utf-8", "replace")))
+        for day in days:
+            spool.records(day, [line for line, time in zip(lines, timed, strict=True) if time.day == day])
 
 
-@lru_cache(maxsize=1 << 14)
-def _text_time(value: str) -> tuple[str, date] | None:
-    """Logs repeat their times: most lines share a second with others."""
-    moment = parse_time(value)
-    return (iso_utc(moment), moment.date()) if moment else None
-
-
-class _Times:
-    """Finds a record's event time: the first of the format's time fields that can be read."""
-
-    def __init__(self, log_format: LogFormat) -> None:
-        self._names = log_format.time_fields
-
-    def of(self, fields: Mapping[str, Any]) -> tuple[str, date] | None:
-        """The time as the envelope's text, and its UTC day."""
-        for name in self._names:
-            value = fields.get(name)
-            if value is None:
-                continue
-            if isinstance(value, str):
-                moment = _text_time(value)
-                if moment:
-                    return moment
-            elif number := parse_time(value):
-                return iso_utc(number), number.date()
-        return None
+def _refuse(batch: Batch, position: int, spool: Spool, refused: list[RefusedRecord]) -> None:
+    line, reason = batch.lines[position], batch.faults.get(position, RecordReason.NO_EVENT_TIME)
+    raw = batch.texts[position].decode("utf-8", "backslashreplace")
+    spool.refused(refused_line(line, reason, raw))
+    if len(refused) < _SHOWN_REFUSED:
+        refused.append(RefusedRecord(line, reason, raw[:_SHOWN_TEXT]))

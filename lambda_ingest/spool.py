@@ -7,9 +7,12 @@ closed, and goes on later as a further gzip member of the same file.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -47,21 +50,38 @@ class _Part:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
-    def write(self, line: bytes) -> None:
-        self._pending.append(line)
-        self._pending_bytes += len(line)
+    def write(self, lines: bytes) -> None:
+        self._pending.append(lines)
+        self._pending_bytes += len(lines)
         if self._pending_bytes >= _BUFFERED_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        self._file.write(self._deflate.compress(b"".join(self._pending)))
+        with _room():
+            self._file.write(self._deflate.compress(b"".join(self._pending)))
         self._pending.clear()
         self._pending_bytes = 0
 
     def close(self) -> None:
         self._flush()
-        self._file.write(self._deflate.flush())
-        self._file.close()
+        with _room():
+            self._file.write(self._deflate.flush())
+            self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError):  # what it still buffers may not fit the disk
+            self._file.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Refuses a file whose envelopes do not fit the scratch disk: another attempt would end there too."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno == errno.ENOSPC:
+            raise FileRefusedError(FileReason.TOO_LARGE, "the point where the scratch disk was full") from fault
+        raise
 
 
 class Spool:
@@ -77,9 +97,14 @@ class Spool:
         self.unparsable = 0
         """How many records were refused so far."""
 
-    def record(self, day: date, line: bytes) -> None:
-        """Adds the envelope of a record of a day."""
-        self._write(day, line).records += 1
+    @property
+    def seen(self) -> int:
+        """How many records came so far, refused ones included."""
+        return sum(state.records for state in self._days.values()) + self.unparsable
+
+    def records(self, day: date, lines: list[bytes]) -> None:
+        """Adds the envelopes of records of a day. They stay in one part."""
+        self._write(day, b"".join(lines)).records += len(lines)
 
     def refused(self, line: bytes) -> None:
         """Adds the envelope of a record whose day cannot be told; it goes with the file's first day."""
@@ -96,13 +121,14 @@ class Spool:
     def _path(self, day: date, part: int) -> Path:
         return self._folder / f"{day.isoformat()}.{part}"
 
-    def _write(self, day: date, line: bytes) -> _Day:
+    def _write(self, day: date, lines: bytes) -> _Day:
         state = self._days.get(day)
         if state is None:
             if len(self._days) >= MAX_DAYS:
                 raise FileRefusedError(FileReason.TOO_MANY_DAYS)
             state = self._days[day] = _Day()
-        if state.part_bytes and state.part_bytes + len(line) > self._part_bytes:
+        size = len(lines)
+        if state.part_bytes and state.part_bytes + size > self._part_bytes:
             if day in self._open:
                 self._open.pop(day).close()
             state.parts, state.part_bytes = state.parts + 1, 0
@@ -112,9 +138,9 @@ class Spool:
                 self._open.popitem(last=False)[1].close()
             part = self._open[day] = _Part(self._path(day, state.parts - 1))
         self._open.move_to_end(day)
-        part.write(line)
-        state.part_bytes += len(line)
-        state.bytes += len(line)
+        part.write(lines)
+        state.part_bytes += size
+        state.bytes += size
         return state
 
     def close(self) -> dict[date, Share]:
@@ -131,11 +157,17 @@ class Spool:
             for day, state in sorted(self._days.items())
         }
 
+    def abandon(self) -> None:
+        """Closes the files of a file that is refused."""
+        for part in (*self._open.values(), *([self._refused] if self._refused else [])):
+            part.abandon()
+
     def _append_refused(self, first: date) -> None:
         """Puts the refused lines behind the first day's last part; gzip members add up to one stream."""
         state = self._days[first]
-        with self._refused_path.open("rb") as lines, self._path(first, state.parts - 1).open("ab") as last:
-            shutil.copyfileobj(lines, last)
+        last = self._path(first, state.parts - 1)
+        with _room(), self._refused_path.open("rb") as lines, last.open("ab") as part:
+            shutil.copyfileobj(lines, part)
         state.unparsable = self.unparsable
         state.bytes += self._refused_bytes
 

@@ -1,31 +1,33 @@
-"""JSON as lines, as one array, or as objects in a row, whole or over several lines; always as a stream.
+"""JSON as lines, as arrays, as objects in a row, or wrapped in an object; always as a stream.
 
 A line that is no JSON object is a refused record. Elsewhere a fault breaks the structure, and the file is refused.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
+from typing import Any
 
 import orjson
 
-from atlas.reasons import FileReason
-from lambda_ingest.records import Record
-from lambda_ingest.refusal import FileRefusedError
+from atlas.reasons import RecordReason
+from lambda_ingest.encoding import BOM
+from lambda_ingest.json_window import JsonWindow, Values
+from lambda_ingest.lines import line_blocks
+from lambda_ingest.records import Batch, Fields, unparsable
 
 HEAD_BYTES = 1 << 16
 """How much is looked at to tell lines from a document."""
 
-MAX_RECORD_BYTES = 16 << 20
+_BATCH_RECORDS = 100
 
-_SPACE = b" \t\r\n"
-_LONGEST_TOKEN = 16  # more than `\\ud83d\\ude00` or `-Infinity`, of which a chunk's end may cut a part
-_DECODER = json.JSONDecoder()
+IsRecord = Callable[[Fields], bool]
+"""Whether an object looks like a record of a known format."""
 
 
-def json_records(chunks: Iterator[bytes], skipped: int) -> Iterator[Record]:
+def json_records(chunks: Iterator[bytes], skipped: int, is_record: IsRecord) -> Iterator[Batch]:
     """The records of a JSON file whose text begins with `[` or `{`, after `skipped` lines of the file.
 
     Raises FileRefusedError.
@@ -35,178 +37,184 @@ def json_records(chunks: Iterator[bytes], skipped: int) -> Iterator[Record]:
         head += chunk
         if len(head) >= HEAD_BYTES:
             break
-    whole = chain([head], chunks)
-    return _lines(whole, skipped) if _is_lines(head) else _items(whole)
+    window = JsonWindow(chain([head], chunks), skipped)
+    wrapped = head.startswith(b"{") and window.foresee(partial(_holds_records, is_record))
+    if not wrapped and _is_lines(head, window):
+        return json_lines(window.rest(), skipped)
+    return _Document(window, is_record, wrapped=wrapped).batches()
 
 
-def _is_lines(head: bytes) -> bool:
-    """Whether each line is a value of its own: the first one is, or a later one that begins at the margin.
+def _is_lines(head: bytes, window: JsonWindow) -> bool:
+    """Whether each line is a value of its own: the first one is, or it is broken and a later one is.
 
-    So a file of lines is one even if its first line is broken, and an object over several lines is not.
+    So a file of lines is one even if its first line is broken, and a value over several lines is not.
     """
     lines = head.split(b"\n")
     if len(lines) > 1 and len(head) >= HEAD_BYTES:
         lines.pop()  # perhaps cut
-    first, *others = [line.rstrip(_SPACE) for line in lines if line.strip(_SPACE)]
-    if first.lstrip(_SPACE).startswith(b"["):
+    first, *others = [line.strip() for line in lines if line.strip()]
+    if is_object(first):
+        return True
+    if first.startswith(b"[") or window.foresee(_spans_lines):
         return False
-    return _is_object(first) or any(_is_object(line) for line in others if line.startswith(b"{"))
+    return any(is_object(line) for line in others if line.startswith(b"{"))
 
 
-def _is_object(text: bytes) -> bool:
-    return _parsed(0, text).fields is not None
+def _spans_lines(window: JsonWindow) -> bool:
+    begins = window.line
+    window.value()
+    return window.line > begins
 
 
-def _parsed(line: int, text: bytes) -> Record:
+def is_object(text: bytes) -> bool:
+    """Whether a text is one JSON object."""
+    return _object(text) is not None
+
+
+def _object(text: bytes) -> Fields | None:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        value = None
-    return Record(line, text, value if isinstance(value, dict) else None)
+        return None
+    return value if isinstance(value, dict) else None
 
 
-def _lines(chunks: Iterator[bytes], number: int) -> Iterator[Record]:
-    for block in _whole_lines(chunks):
-        for line in block.split(b"\n"):
-            number += 1
-            text = line.strip(_SPACE)
-            if text:
-                yield _parsed(number, text)
+def json_lines(chunks: Iterator[bytes], number: int) -> Iterator[Batch]:
+    """One record a line, after `number` lines."""
+    for block in line_blocks(chunks):
+        texts = [line.strip() for line in block.split(b"\n")]
+        lines: range | list[int] = range(number + 1, number + 1 + len(texts))
+        number += len(texts)
+        if b"" in texts:
+            lines = [line for line, text in zip(lines, texts, strict=True) if text]
+            texts = [text for text in texts if text]
+        fields, faults = _parsed(texts)
+        if b"\r" in block:  # white space in a valid record; a line break to some readers of the envelope
+            texts = [text if at in faults else text.replace(b"\r", b" ") for at, text in enumerate(texts)]
+        yield Batch(lines, texts, fields, faults)
 
 
-def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks cut at line ends, each without its last line end."""
-    rest: list[bytes] = []
-    for chunk in chunks:
-        block, newline, tail = chunk.rpartition(b"\n")
-        if newline:
-            yield b"".join([*rest, block])
-            rest = [tail]
+def _parsed(texts: list[bytes]) -> tuple[list[Any], dict[int, RecordReason]]:
+    """Each text's object, or an empty one and the reason; the common case, where all is well, goes at C's speed."""
+    try:
+        values: list[Any] = list(map(orjson.loads, texts))
+    except orjson.JSONDecodeError:
+        # Files joined by `cat` have byte order marks in their midst.
+        texts[:] = [text.removeprefix(BOM) for text in texts]
+        values = list(map(_object, texts))
+    faults: dict[int, RecordReason] = {}
+    if set(map(type, values)) != {dict}:
+        for position, value in enumerate(values):
+            if not isinstance(value, dict):
+                values[position], faults[position] = {}, unparsable(texts[position])
+    return values, faults
+
+
+def _holds_records(is_record: IsRecord, window: JsonWindow) -> bool:
+    """Whether the object here is a wrapper: no record itself, but with an array that begins with one.
+
+    An empty array holds records if it is all that the object has.
+    """
+    outer: dict[str, object] = {}
+    window.skip(b"{")
+    while window.peek() == b'"':
+        name: str = orjson.loads(window.value()[0])
+        window.skip(b":")
+        if window.peek() == b"[":
+            window.skip(b"[")
+            if window.peek() == b"]":
+                window.skip(b"]")
+                if not outer and window.peek() == b"}":
+                    return True
+            else:
+                _, first = window.value()
+                if first is not None and is_record(first):
+                    return not is_record(outer)
+                while window.separated(b"]"):
+                    window.value()
+            outer[name] = []
         else:
-            rest.append(chunk)
-            if sum(map(len, rest)) > MAX_RECORD_BYTES:
-                raise FileRefusedError(FileReason.RECORD_TOO_LONG)
-    last = b"".join(rest)
-    if last:
-        yield last
+            text, fields = window.value()
+            outer[name] = text if fields is None else fields
+        if not window.separated(b"}"):
+            return False
+    return False
 
 
-class _Window:
-    """The text from the current place on, filled up from the chunks as far as one value needs."""
+def _begins_with_record(is_record: IsRecord, window: JsonWindow) -> bool:
+    """Whether the array here begins with a record, or is empty."""
+    window.skip(b"[")
+    if window.peek() == b"]":
+        return True
+    _, first = window.value()
+    return first is not None and is_record(first)
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._undecoded = b""
-        self.text = ""
-        self.at = 0
-        self.passed = 0
 
-    def fill(self) -> bool:
-        """One more chunk (or as much again as is there, so that a long value costs linear time)."""
-        wanted = max(1, len(self.text) - self.at)
-        grown = [self._undecoded]
-        size = 0
-        for chunk in self._chunks:
-            grown.append(chunk)
-            size += len(chunk)
-            if size >= wanted:
-                break
-        data = b"".join(grown)
-        cut = len(data) - _unfinished_utf8(data) if size else len(data)
-        try:
-            decoded = data[:cut].decode()
-        except UnicodeDecodeError as fault:
-            raise FileRefusedError(FileReason.UNREADABLE_ENCODING, f"character {self.place}") from fault
-        self._undecoded = data[cut:]
-        self.passed += self.at
-        self.text = self.text[self.at :] + decoded
-        self.at = 0
-        return size > 0
+class _Document:
+    """Values in a row: objects, arrays of them, or wrappers."""
 
-    @property
-    def place(self) -> int:
-        return self.passed + self.at
+    def __init__(self, window: JsonWindow, is_record: IsRecord, *, wrapped: bool) -> None:
+        self._window = window
+        self._is_record = is_record
+        self._wrapped = wrapped
 
-    def peek(self) -> str:
-        """The next character that is not white space; empty at the end."""
-        while True:
-            while self.at < len(self.text) and self.text[self.at] in " \t\r\n":
-                self.at += 1
-            if self.at < len(self.text):
-                return self.text[self.at]
-            if not self.fill() and self.at >= len(self.text):
-                return ""
-
-    def value(self) -> str:
-        """The text of the next value. Raises FileRefusedError."""
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self.text, self.at)
-            except json.JSONDecodeError as fault:
-                if not self._may_be_cut(fault) or not self.fill():
-                    place = f"character {self.passed + fault.pos}: {fault.msg}"
-                    raise FileRefusedError(FileReason.MALFORMED_JSON, place) from None
+    def batches(self) -> Iterator[Batch]:
+        """All records; items are counted from 1 through the whole file."""
+        number = 0
+        texts: list[bytes] = []
+        values: list[Any] = []
+        for some_texts, some_values in chain(self._values(), [([], [])]):
+            texts += some_texts
+            values += some_values
+            if len(texts) < _BATCH_RECORDS and some_texts:
                 continue
-            except RecursionError:
-                raise FileRefusedError(FileReason.MALFORMED_JSON, f"character {self.place}: too deep") from None
-            if isinstance(value, int | float) and end == len(self.text) and self.fill():
-                continue  # a number may go on in the next chunk
-            text, self.at = self.text[self.at : end], end
-            return text
+            lines = range(number + 1, number + 1 + len(texts))
+            number += len(texts)
+            faults = {at: RecordReason.MALFORMED_RECORD for at, value in enumerate(values) if value is None}
+            yield Batch(lines, texts, [value or {} for value in values] if faults else values, faults)
+            texts, values = [], []
 
-    def _may_be_cut(self, fault: json.JSONDecodeError) -> bool:
-        """Whether more text might mend the fault: it lies at the end, or in a string without one."""
-        if len(self.text) - self.at > MAX_RECORD_BYTES:
-            raise FileRefusedError(FileReason.RECORD_TOO_LONG, f"character {self.place}")
-        return fault.msg.startswith("Unterminated string") or fault.pos >= len(self.text) - _LONGEST_TOKEN
+    def _values(self) -> Iterator[Values]:
+        """Never an empty list."""
+        window = self._window
+        while begins := window.peek():
+            if begins == b"[":
+                yield from self._array()
+            elif begins == b"{" and self._wrapped and window.foresee(partial(_holds_records, self._is_record)):
+                yield from self._wrapper()
+            else:
+                yield from self._some(comma=False)
 
+    def _some(self, *, comma: bool) -> Iterator[Values]:
+        """At least one value; none of them a wrapper, where there are some."""
+        if comma or not self._wrapped:
+            values = self._window.objects(_BATCH_RECORDS, comma=comma)
+            if values[0]:
+                yield values
+        text, fields = self._window.value()
+        yield [text], [fields]
 
-def _unfinished_utf8(data: bytes) -> int:
-    """How many bytes at the end belong to a character that is not all there yet."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte < 0x80:
-            return 0
-        if byte >= 0xC0:
-            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return back if length > back else 0
-    return 0
-
-
-def _items(chunks: Iterator[bytes]) -> Iterator[Record]:
-    window = _Window(chunks)
-    number = 0
-    while begins := window.peek():
-        if begins == "[":
-            window.at += 1
-            for record in _array(window, number):
-                number = record.line
-                yield record
-        else:
-            number += 1
-            yield _item(window, number)
-
-
-def _array(window: _Window, before: int) -> Iterator[Record]:
-    number = before
-    if window.peek() == "]":
-        window.at += 1
-        return
-    while True:
-        number += 1
-        yield _item(window, number)
-        separator = window.peek()
-        window.at += 1
-        if separator == "]":
+    def _array(self) -> Iterator[Values]:
+        window = self._window
+        window.skip(b"[")
+        if window.peek() == b"]":
+            window.skip(b"]")
             return
-        if separator != ",":
-            found = repr(separator) if separator else "the end of the file"
-            raise FileRefusedError(FileReason.MALFORMED_JSON, f"character {window.place - 1}: {found} for , or ]")
+        yield from self._some(comma=True)
+        while window.separated(b"]"):
+            window.peek()
+            yield from self._some(comma=True)
 
-
-def _item(window: _Window, number: int) -> Record:
-    if not window.peek():
-        raise FileRefusedError(FileReason.MALFORMED_JSON, f"character {window.place}: the file ends too early")
-    text = window.value()
-    # Line breaks in a valid value are white space between its tokens.
-    return _parsed(number, text.replace("\r", " ").replace("\n", " ").encode("utf-8", "surrogatepass"))
+    def _wrapper(self) -> Iterator[Values]:
+        """The records of each array of records; the wrapper's other members belong to none of them."""
+        window = self._window
+        window.skip(b"{")
+        while True:
+            window.value()
+            window.skip(b":")
+            if window.peek() == b"[" and window.foresee(partial(_begins_with_record, self._is_record)):
+                yield from self._array()
+            else:
+                window.value()
+            if not window.separated(b"}"):
+                return

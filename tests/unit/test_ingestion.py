@@ -163,7 +163,8 @@ def test_a_refused_file_leaves_only_itself_and_its_reason(lake: LakeUnderTest) -
         "raw/broken.json",
         len(broken),
     )
-    assert "character" in reason["place"]
+    assert reason["place"].startswith("line 1, byte 73")
+    assert (reason["records_read"], reason["records_refused"]) == (0, 0)
     assert [item["pk"] for item in lake.ledger_items()] == ["FILE#raw/broken.json"]
 
 
