@@ -24,7 +24,9 @@ class Say:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         # Into a pipe or a file a table is as wide as it is; a terminal's width is the terminal's to say.
-        self._out = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        # What is printed comes from files and queries: `[b]` in it is no markup.
+        self._out = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
         self._started = time.monotonic()
 
     def step(self, text: str) -> None:

@@ -16,6 +16,7 @@ from atlas_cli import books, demo, query, status
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.generate import DEFAULT_DAYS, DEFAULT_RECORDS, DEFAULT_SEED, generate
+from atlas_cli.inspect import inspect
 from atlas_cli.local.deploy import DeployError
 from atlas_cli.local.emulator import EmulatorError
 from atlas_cli.put import put, raw_keys, verdict_row
@@ -64,6 +65,10 @@ def _query(args: argparse.Namespace, say: Say) -> None:
         args.query if args.query in query.questions() else "Answer",
         query.ask(connect(args.stage), args.query, given),
     )
+
+
+def _inspect(args: argparse.Namespace, say: Say) -> None:
+    inspect(args.files, args.prefix, say)
 
 
 def _generate(args: argparse.Namespace, say: Say) -> None:
@@ -117,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")
     made.add_argument("query", metavar="NAME|SQL")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    made = verb("inspect", _inspect, "what ingestion would do with files; needs no cloud", staged=False)
+    made.add_argument("files", nargs="+", metavar="FILE")
+    made.add_argument("--prefix", default="", help="the folder under raw/ that they would be dropped into")
     made = verb("generate", _generate, "synthetic logs of every format, seeded", staged=False)
     made.add_argument("directory", type=Path, metavar="DIR")
     made.add_argument("--seed", type=int, default=DEFAULT_SEED)
