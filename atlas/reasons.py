@@ -45,7 +45,7 @@ class FileReason(_Reason):
     MALFORMED_JSON = ("malformed_json", "The JSON's outer structure breaks; the place of the fault is given.")
     FORBIDDEN_XML_ENTITY = (
         "forbidden_xml_entity",
-        "The XML declares entities, which are never expanded. Drop it without them.",
+        "The XML declares entities or default attributes, which are never expanded. Drop it without them.",
     )
     UNREADABLE_ENCODING = (
         "unreadable_encoding",

@@ -57,6 +57,7 @@ the file, the key and what was expected.
 
 | key | what it says |
 |---|---|
+| `like` | another format: what this file does not say itself, key by key and table by table, is as it is there |
 | `title`, `log_type` | a title for people; the partition of `logs` that its records go to |
 | `syntax` | `json`, `xml`, `text` (lines that match a pattern) or `delimited` (lines of fields with a separator) |
 | `recognise.has` | groups of columns (or `time`): the first records must have a field for one of each group. \
@@ -87,9 +88,14 @@ say from seconds to milliseconds |
 | `attributes` | further fields, kept in the map `attributes` |
 
 Which format a file is of is told by its content first. XML and JSON are known by how they begin, and the candidates
-are the formats that recognise the first records. Other files are lines, and the candidates are the formats that
-can read most of the first ones. Where several fit equally, the folder `raw/<format>/` decides, then the suffix,
-then whether the file is gzipped, then the more specific recognition."""
+are the formats that recognise at least half of the first 50 records; all other files are lines, and the candidates
+are the formats that can read at least half of the first 50. Of these the format that the folder `raw/<format>/`
+names is taken (for which one record is enough), else the one that fits most of them, then by the name's suffix,
+then by whether the file is gzipped, then the one with the more specific recognition.
+
+To add a format, write `atlas/formats/NAME.toml` and put a pair beside the others in `tests/formats/`: `NAME.input`,
+a file as its producer would write it, and `NAME.expected.json`, what should come of it. Try it with
+`atlas inspect FILE`. Nothing else changes."""
 
 
 def _facts(log_format: LogFormat) -> str:

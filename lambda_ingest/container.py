@@ -188,27 +188,20 @@ class Container:
                 return
             members += 1
             member = compression.decompressor()
-            try:
-                yield from _content(member, data, chunks)
-            except compression.fault as fault:
-                place = f"byte {self.size} of the file or before: {fault}"
-                raise FileRefusedError(compression.corrupt, place) from None
+            while not member.eof:
+                try:
+                    piece = member.decompress(data, CHUNK_BYTES)
+                except compression.fault as fault:  # and none of the stream's own errors, which may be alike
+                    place = f"byte {self.size} of the file or before: {fault}"
+                    raise FileRefusedError(compression.corrupt, place) from None
+                if piece:
+                    yield piece
+                data = b""
+                if member.needs_input and not (data := next(chunks, b"")):
+                    break
             if not member.eof:
                 raise FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
             data = member.unused_data
-
-
-def _content(member: _Decompressor, data: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What one member holds, in pieces of bounded size; it stops early where the chunks do."""
-    while not member.eof:
-        piece = member.decompress(data, CHUNK_BYTES)
-        if piece:
-            yield piece
-        data = b""
-        if member.needs_input and not member.eof:
-            data = next(chunks, b"")
-            if not data:
-                return
 
 
 def _after_padding(data: bytes, chunks: Iterator[bytes]) -> bytes:

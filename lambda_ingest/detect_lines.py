@@ -31,9 +31,8 @@ class LineReader:
         """The share of these lines that are records of the format; comments and headers do not count."""
         fields = [self._fields(line) for line in lines if not self._is_no_record(line)]
         found = [record for record in fields if record is not None]
-        if not found:
-            # A header without a record, as in an hour without traffic, is the format's too.
-            return 1.0 if self.names and not fields else 0.0
+        if not fields:  # a header alone, as of an hour without traffic
+            return float(bool(self.names) and self.log_format.recognises(frozenset(self.names).__contains__))
         if not self.log_format.recognises(lambda path: any(record.get(path) for record in found)):
             return 0.0
         if self.log_format.delimited:  # any line has fields: their times tell whether they are the right ones

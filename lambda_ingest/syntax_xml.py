@@ -89,6 +89,7 @@ class _Document:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text_outside
         parser.EntityDeclHandler = self._entity
+        parser.AttlistDeclHandler = self._attribute
         parser.ExternalEntityRefHandler = self._entity
 
     @property
@@ -192,6 +193,11 @@ class _Document:
 
     def _entity(self, *_: object) -> int:
         raise FileRefusedError(FileReason.FORBIDDEN_XML_ENTITY, self._place())
+
+    def _attribute(self, _element: str, name: str, _type: str, default: str | None, _required: int) -> None:
+        if default is not None:  # it would be written into each element, however many there are
+            place = f"{self._place()}: a default for the attribute {name}"
+            raise FileRefusedError(FileReason.FORBIDDEN_XML_ENTITY, place)
 
 
 def _local(name: str) -> str:

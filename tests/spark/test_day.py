@@ -225,3 +225,65 @@ def test_job_1_announces_what_came_and_what_became_of_it(lake: LakeUnderTest, sp
     assert notice["subject"] == "Atlas: normalize 2024-11-29 done"
     assert (notice["records_in"], notice["normalized"], notice["rejected"]) == (3, 1, 2)
     assert notice["formats"]["ndjson"]["rejected_by_reason"] == {"invalid_status_code": 1, "malformed_record": 1}
+
+
+EXTREME = [  # each of them a line that ingestion takes, and that Spark's JSON reader would not by itself
+    access(1, deep=0).replace('"deep": 0', '"deep": ' + "[" * 1010 + "]" * 1010),
+    access(2, deep=0).replace('"deep": 0', '"deep": ' + '{"x":' * 1010 + "0" + "}" * 1010),
+    access(3, long=0).replace('"long": 0', '"long": 0.' + "1" * 1_500),
+    access(4, long="x" * 9_000_000),
+    access(5).replace(", ", ",\r"),
+    access(6, endpoint="/\u2028\u0085"),
+    access(7, **{"": 1, "record": {"event_time": "1999-01-01T00:00:00Z"}, "line": 99, "error": "none"}),
+    access(8, odd="\ud83d\ude00\x00\x7f"),
+    access(9) + " \r",
+]
+REFUSED = [
+    access(10, status="\u2028"),
+    access(11) + "\u2029 and more",
+    "x\r\ry",
+    "\u0000" + "y" * 9_000_000,
+]
+
+
+def test_whatever_a_line_holds_spark_reads_it_as_ingestion_did(lake: LakeUnderTest, spark: SparkSession) -> None:
+    lake.drop("raw/a.ndjson", lines(*EXTREME, *REFUSED))
+    lake.drop("raw/b.ndjson", access(20).encode() + b"\n" + access(21).encode().replace(b"/", b"\xff"))
+    process(lake, spark, FRIDAY)
+    assert totals(lake, FRIDAY) == {
+        "records_in": len(EXTREME) + len(REFUSED) + 2,
+        "published": len(EXTREME) + 1,
+        "duplicates": 0,
+        "rejected": len(REFUSED) + 1,
+    }
+    silver = sorted(rows_under(lake, keys.LOGS), key=lambda row: row["event_timestamp"])
+    assert [row["event_timestamp"].second for row in silver] == [*range(1, 10), 20]
+    assert [row["source_line"] for row in silver] == [*range(1, 10), 1]
+    assert silver[5]["endpoint"] == "/\u2028\u0085"
+    refused = {row["raw"]: row["reason"] for row in rows_under(lake, keys.rejected_records_prefix(FRIDAY))}
+    assert refused == {
+        REFUSED[0]: "invalid_status_code",
+        REFUSED[1]: "malformed_record",
+        REFUSED[2]: "malformed_record",
+        REFUSED[3]: "malformed_record",
+        access(21).replace("/", "\\xff"): "invalid_bytes",
+    }
+
+
+FORMATS = sorted((Path(__file__).parents[1] / "formats").glob("*.input"))
+
+
+def test_files_of_every_format_go_through_a_day_together_and_the_books_balance(
+    lake: LakeUnderTest, spark: SparkSession
+) -> None:
+    for path in FORMATS:
+        verdict = lake.drop(f"{keys.RAW}{path.stem}/{path.name}", path.read_bytes())
+        assert verdict.entry is not None
+        assert verdict.entry.format == path.stem
+    process(lake, spark, FRIDAY)
+    published = {row["raw_format"]: row["published"] for row in gold(lake, DATA_QUALITY, FRIDAY)}
+    expected = {path.stem: json.loads(path.with_suffix(".expected.json").read_text()) for path in FORMATS}
+    assert published == {
+        name: sum(record["time"].startswith(FRIDAY.isoformat()) for record in sample["normalized"])
+        for name, sample in expected.items()
+    }
