@@ -34,8 +34,9 @@ Values = tuple[list[bytes], list[Any]]
 class JsonWindow:
     """The text from the current place on. Every method raises FileRefusedError where the JSON breaks."""
 
-    def __init__(self, chunks: Iterator[bytes], skipped_lines: int = 0) -> None:
+    def __init__(self, chunks: Iterator[bytes], skipped_lines: int = 0, *, is_cut: bool = False) -> None:
         self._chunks = chunks
+        self._is_cut = is_cut
         self._text = b""
         self._at = 0
         self._passed = 0
@@ -89,6 +90,13 @@ class JsonWindow:
                 return self._text[self._at : self._at + 1]
             if not self._fill():
                 return b""
+
+    def ends_line(self) -> bool:
+        """Whether nothing but blanks follows on this line; a fault if the window is too short to tell."""
+        rest = self._text[self._at :].lstrip(b" \t\r")
+        if not rest and self._is_cut:
+            raise self.broken("the rest of the line")
+        return not rest or rest.startswith(b"\n")
 
     def skip(self, character: bytes) -> None:
         """Goes behind a character that has to be there."""
@@ -187,10 +195,12 @@ class JsonWindow:
         for size in _LOOKAHEADS:
             while len(self._text) - self._at < size and self._fill():
                 pass
+            ahead = self._text[self._at : self._at + size]
+            is_cut = len(ahead) == size
             try:
-                return question(JsonWindow(iter([self._text[self._at : self._at + size]])))
+                return question(JsonWindow(iter([ahead]), is_cut=is_cut))
             except FileRefusedError:
-                if len(self._text) - self._at < size:
+                if not is_cut:
                     return False
         return False
 

@@ -49,21 +49,25 @@ def _is_lines(head: bytes, window: JsonWindow) -> bool:
 
     So a file of lines is one even if its first line is broken, and a value over several lines is not.
     """
+    if head.startswith(b"[") or window.foresee(_spans_lines):
+        return False
+    if window.foresee(_fills_a_line):
+        return True
     lines = head.split(b"\n")
     if len(lines) > 1 and len(head) >= HEAD_BYTES:
         lines.pop()  # perhaps cut
-    first, *others = [line.strip() for line in lines if line.strip()]
-    if is_object(first):
-        return True
-    if first.startswith(b"[") or window.foresee(_spans_lines):
-        return False
-    return any(is_object(line) for line in others if line.startswith(b"{"))
+    return any(is_object(line) for line in lines[1:] if line.startswith(b"{"))
 
 
 def _spans_lines(window: JsonWindow) -> bool:
     begins = window.line
     window.value()
     return window.line > begins
+
+
+def _fills_a_line(window: JsonWindow) -> bool:
+    window.value()
+    return window.ends_line()
 
 
 def is_object(text: bytes) -> bool:
@@ -210,6 +214,8 @@ class _Document:
         window = self._window
         window.skip(b"{")
         while True:
+            if window.peek() != b'"':
+                raise window.broken("a name")
             window.value()
             window.skip(b":")
             if window.peek() == b"[" and window.foresee(partial(_begins_with_record, self._is_record)):

@@ -309,3 +309,18 @@ def test_where_the_content_fits_two_formats_folder_then_name_then_container_deci
 def test_bytes_behind_a_gzip_stream_are_a_warning() -> None:
     reading, _ = read(gzip.compress(GOOD.encode()) + b"garbage")
     assert (reading.records, reading.warnings) == (1, ("trailing_garbage",))
+
+
+def test_lines_are_lines_also_where_the_first_is_long_and_a_later_one_broken() -> None:
+    long = GOOD.replace('"/"', '"/' + "x" * 100_000 + '"')
+    reading, days = read("\n".join([long, "{", GOOD]).encode())
+    assert (reading.records, reading.unparsable) == (2, 1)
+    assert [envelope["line"] for envelope in days[date(2024, 11, 29)]] == [1, 3, 2]
+
+
+@pytest.mark.parametrize("length", range(4_094, 4_099))
+def test_objects_in_a_row_are_no_lines_wherever_the_first_one_ends(length: int) -> None:
+    first = GOOD.replace('"/"', '"/' + "x" * (length - len(GOOD)) + '"')
+    assert len(first) == length
+    reading, _ = read((first + GOOD + GOOD).encode())
+    assert (reading.records, reading.unparsable, reading.refusal) == (3, 0, None)
