@@ -51,7 +51,7 @@ class FileReason(_Reason):
         "unreadable_encoding",
         "The bytes are not text in the encoding that they claim, or in UTF-8 if they claim none.",
     )
-    RECORD_TOO_LONG = ("record_too_long", "One record is longer than 16 MiB: this is hardly a log.")
+    RECORD_TOO_LONG = ("record_too_long", "One record is longer than 4 MiB: this is hardly a log.")
     TOO_MANY_DAYS = ("too_many_days", "The records spread over more than ten years of days.")
     NO_EVENT_TIME = ("no_event_time", "No record has a readable event time, so no day can be told.")
 

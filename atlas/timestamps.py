@@ -18,6 +18,9 @@ _MICROSECONDS_PER_UNIT = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1), (10
 _EARLIEST_EPOCH = 10**8
 """Smaller numbers (before March 1973) are durations or counters under a misleading name, not times."""
 
+_LONGEST = 64
+"""No time is written longer, blanks included; what is would cost time and memory for nothing."""
+
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(?:Z|[+-][0-9:]{2,6})?", re.IGNORECASE | re.ASCII
 )
@@ -37,7 +40,7 @@ def parse_time(value: object, zone: tzinfo = UTC) -> datetime | None:
     An hour that a zone's clocks show twice is its first occurrence, as in PEP 495.
     """
     if isinstance(value, str):
-        return _from_text(value.strip(), zone)
+        return _from_text(value.strip(), zone) if len(value) <= _LONGEST else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_epoch(str(value))
     return None

@@ -23,10 +23,9 @@ _READING: dict[str, bool | float | int | str | None] = {
     "lineSep": "\n",
     "maxNestingDepth": 2_000,
     "maxNumLen": 20_000_000,
-    "maxStringLen": 100_000_000,
 }
-"""An envelope is one line up to its LF, whatever ingestion took: Jackson's own limits (1,000 levels, 1,000 digits,
-20 million characters) are narrower, and make nulls of the whole line."""
+"""An envelope is one line up to its LF, whatever ingestion took: Jackson's own limits (1,000 levels, 1,000 digits)
+are narrower, and make nulls of the whole line."""
 
 _MANIFEST_DDL = (
     "run_id STRING, files ARRAY<STRUCT<raw_key: STRING, format: STRING, landed_at: TIMESTAMP, "

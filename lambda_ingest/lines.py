@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from atlas.reasons import FileReason
 from lambda_ingest.refusal import FileRefusedError
 
-MAX_RECORD_BYTES = 16 << 20
-"""A longer record is refused with its file: this is hardly a log, and it would have to fit in memory."""
+MAX_RECORD_BYTES = 4 << 20
+"""A longer record is refused with its file: this is hardly a log, and parsed it may take sixty times the memory."""
 
 
 MAX_RECORDS = 100_000_000

@@ -20,6 +20,7 @@ from lambda_ingest.records import Batch, BatchBuilder
 from lambda_ingest.refusal import FileRefusedError
 
 MAX_DEPTH = 200
+MAX_NAMES = 100_000
 TEXT = "text"
 """The field for an element's own text, where it has attributes or children too."""
 
@@ -83,7 +84,9 @@ class _Document:
         self._record_begins = 0
         self._fed = 0
         self._last = b""
-        self._parser = parser = expat.ParserCreate("utf-8")  # whatever its declaration says: it has been decoded
+        self._names: dict[str, str] = {}
+        # UTF-8 whatever its declaration says: it has been decoded. expat keeps every name that it meets.
+        self._parser = parser = expat.ParserCreate("utf-8", None, self._names)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -114,6 +117,8 @@ class _Document:
             self._line += fault.lineno - 1
             return (self._last + piece)[self._parser.ErrorByteIndex - begins :].removeprefix(BOM)
         self._last = piece
+        if len(self._names) > MAX_NAMES:
+            raise FileRefusedError(FileReason.MALFORMED_XML, f"{self._place()}: more than {MAX_NAMES} different names")
         begins = self._record_begins if self._in_record else max(self._parser.CurrentByteIndex, 0)
         check_length(self._fed - begins, self._place())
         return None

@@ -231,7 +231,7 @@ EXTREME = [  # each of them a line that ingestion takes, and that Spark's JSON r
     access(1, deep=0).replace('"deep": 0', '"deep": ' + "[" * 1010 + "]" * 1010),
     access(2, deep=0).replace('"deep": 0', '"deep": ' + '{"x":' * 1010 + "0" + "}" * 1010),
     access(3, long=0).replace('"long": 0', '"long": 0.' + "1" * 1_500),
-    access(4, long="x" * 9_000_000),
+    access(4, long="x" * 3_000_000),
     access(5).replace(", ", ",\r"),
     access(6, endpoint="/\u2028\u0085"),
     access(7, **{"": 1, "record": {"event_time": "1999-01-01T00:00:00Z"}, "line": 99, "error": "none"}),
@@ -242,7 +242,7 @@ REFUSED = [
     access(10, status="\u2028"),
     access(11) + "\u2029 and more",
     "x\r\ry",
-    "\u0000" + "y" * 9_000_000,
+    "\u0000" + "y" * 3_000_000,
 ]
 
 
