@@ -22,7 +22,7 @@ from lambda_ingest.refusal import FileRefusedError
 from lambda_ingest.syntax_json import is_object, json_lines, json_records
 from lambda_ingest.syntax_xml import xml_records
 
-SAMPLE_RECORDS = 50
+SAMPLE_RECORDS, _SAMPLE_BYTES = 50, 1 << 18
 _ENOUGH = 0.5
 """So many of the first records must fit a format: some may be broken, some may lack a field."""
 _HEAD_BYTES = 1 << 16
@@ -63,9 +63,12 @@ class Detector:
     def _sampled(self, syntax: str, batches: Iterator[Batch]) -> tuple[LogFormat | None, Iterator[Batch]]:
         """The format by the first records."""
         sample: list[Batch] = []
-        while sum(len(batch.texts) for batch in sample) < SAMPLE_RECORDS and (batch := next(batches, None)):
+        records = size = 0
+        while records < SAMPLE_RECORDS and size < _SAMPLE_BYTES and (batch := next(batches, None)):
             sample.append(batch)
-        if not any(batch.texts for batch in sample):
+            records += len(batch.texts)
+            size += sum(map(len, batch.texts))
+        if not records:
             return None, iter(())
         fields = [record for batch in sample for record in batch.fields if record][:SAMPLE_RECORDS]
         return self._by_records(syntax, fields), chain(sample, batches)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from atlas.reasons import FileReason
-from lambda_ingest.lines import check_length
+from lambda_ingest.lines import MAX_RECORD_BYTES, check_length
 from lambda_ingest.refusal import FileRefusedError
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -22,7 +22,7 @@ _SCALAR = re.compile(rb"[^ \t\r\n,:\[\]{}\"]+")
 _QUOTE = ord('"')
 _MAX_MISSES = 3
 _LINE_BREAKS_TO_BLANKS = bytes.maketrans(b"\r\n", b"  ")
-_LOOKAHEADS = (1 << 12, 1 << 16, 1 << 20)
+_LOOKAHEADS = (1 << 12, 1 << 16, 1 << 20, MAX_RECORD_BYTES + (1 << 16))
 
 Value = tuple[bytes, Any]
 """A value's text without line breaks, and the object that it is, or None if it is none."""

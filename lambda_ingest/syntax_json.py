@@ -21,7 +21,7 @@ from lambda_ingest.records import Batch, Fields, unparsable
 HEAD_BYTES = 1 << 16
 """How much is looked at to tell lines from a document."""
 
-_BATCH_RECORDS = 100
+_BATCH_RECORDS, _BATCH_BYTES = 100, 1 << 18
 
 IsRecord = Callable[[Fields], bool]
 """Whether an object looks like a record of a known format."""
@@ -164,19 +164,20 @@ class _Document:
 
     def batches(self) -> Iterator[Batch]:
         """All records; items are counted from 1 through the whole file."""
-        number = 0
+        number = size = 0
         texts: list[bytes] = []
         values: list[Any] = []
         for some_texts, some_values in chain(self._values(), [([], [])]):
             texts += some_texts
             values += some_values
-            if len(texts) < _BATCH_RECORDS and some_texts:
+            size += sum(map(len, some_texts))
+            if len(texts) < _BATCH_RECORDS and size < _BATCH_BYTES and some_texts:
                 continue
             lines = range(number + 1, number + 1 + len(texts))
             number += len(texts)
             faults = {at: RecordReason.MALFORMED_RECORD for at, value in enumerate(values) if value is None}
             yield Batch(lines, texts, [value or {} for value in values] if faults else values, faults)
-            texts, values = [], []
+            texts, values, size = [], [], 0
 
     def _values(self) -> Iterator[Values]:
         """Never an empty list."""

@@ -53,6 +53,7 @@ def xml_records(chunks: Iterator[bytes], elements: frozenset[str], skipped: int)
         yield document.take()
         passed += len(chunk)
         if document.count == 0 and passed > _FIRST_RECORD_WITHIN:
+            content = True  # whatever it is
             break
     else:
         document.end()
@@ -118,7 +119,8 @@ class _Document:
             return (self._last + piece)[self._parser.ErrorByteIndex - begins :].removeprefix(BOM)
         self._last = piece
         if len(self._names) > MAX_NAMES:
-            raise FileRefusedError(FileReason.MALFORMED_XML, f"{self._place()}: more than {MAX_NAMES} different names")
+            place = f"{self._place()}: more than {MAX_NAMES} different names"
+            raise FileRefusedError(FileReason.MALFORMED_XML, place)
         begins = self._record_begins if self._in_record else max(self._parser.CurrentByteIndex, 0)
         check_length(self._fed - begins, self._place())
         return None
