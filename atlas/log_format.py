@@ -92,6 +92,11 @@ class LogFormat:
         )
         return tuple(dict.fromkeys(source.path for group in groups for source in group))
 
+    @property
+    def specificity(self) -> int:
+        """How much a record must have to be of this format."""
+        return len(self.recognise) + (len(self.pattern.groupindex) if self.pattern else 0)
+
     def recognises(self, has: Callable[[str], bool]) -> bool:
         """Whether records are of this format, of whose paths `has` tells which are there."""
         return all(any(all(map(has, paths)) for paths in group) for group in self.recognise)

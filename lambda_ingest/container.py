@@ -87,6 +87,10 @@ class _Compression:
     def begins(self, data: bytes) -> bool:
         return data.startswith(self.magics)
 
+    def may_begin(self, data: bytes) -> bool:
+        """Whether these bytes, which are all there are, are too few to tell."""
+        return any(magic.startswith(data) and magic != data for magic in self.magics)
+
 
 _COMPRESSIONS = (
     _Compression(
@@ -179,14 +183,13 @@ class Container:
 
     def _inflated(self, chunks: Iterator[bytes], compression: _Compression) -> Iterator[bytes]:
         """The content of all members; zeros between and after them are padding, other bytes a warning."""
-        data, members = b"", 0
+        data = b""
         while data := _after_padding(data, chunks):
+            if compression.may_begin(data):  # shorter than the magic: the rest of a member that was cut off
+                raise FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
             if not compression.begins(data):
-                if members == 0:
-                    raise FileRefusedError(compression.corrupt, "byte 0")
                 self.warnings.append("trailing_garbage")
                 return
-            members += 1
             member = compression.decompressor()
             while not member.eof:
                 try:

@@ -101,7 +101,7 @@ class Detector:
             share,
             self._name.endswith(log_format.suffixes),
             self._gzip == (log_format.container == "gzip"),
-            len(log_format.recognise),
+            log_format.specificity,
         )
 
     def _lines(self, head: bytes, text: Iterator[bytes], skipped: int) -> tuple[LogFormat | None, Iterator[Batch]]:

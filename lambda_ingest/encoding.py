@@ -57,10 +57,10 @@ def _is_utf8(encoding: str, head: bytes) -> bool:
     """Whether a declared encoding is UTF-8, a part of it, or evidently wrong: UTF-16 would have had zero bytes."""
     try:
         name = codecs.lookup(encoding).name
-        readable = head[:20].decode(encoding, "replace").startswith("<?xml")
-    except LookupError:
+        readable = head[:20].decode(encoding, "ignore").startswith("<?xml")
+    except (LookupError, UnicodeError):
         raise FileRefusedError(
-            FileReason.UNREADABLE_ENCODING, f"the XML declaration: no encoding {encoding!r} is known"
+            FileReason.UNREADABLE_ENCODING, f"the XML declaration: {encoding!r} is no encoding of text"
         ) from None
     return name in ("utf-8", "ascii") or not readable
 
@@ -73,6 +73,6 @@ def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
             yield decoder.decode(chunk).encode()
             passed += len(chunk)
         yield decoder.decode(b"", final=True).encode()
-    except UnicodeDecodeError as fault:
-        place = f"byte {passed} of the text or later: no {encoding}: {fault.reason}"
+    except UnicodeError as fault:  # of decoding, or of half characters that an encoding lets pass
+        place = f"byte {passed} of the text or later: no {encoding}: {getattr(fault, 'reason', fault)}"
         raise FileRefusedError(FileReason.UNREADABLE_ENCODING, place) from None

@@ -26,6 +26,7 @@ TEXT = "text"
 
 _JUNK = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 _INVALID = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+_SPACE = " \t\r\n"
 _SMALLEST_PIECE = 1 << 12
 _FIRST_RECORD_WITHIN = 64 << 20
 """A file that has no record in so much text is no log that we know."""
@@ -158,11 +159,11 @@ class _Document:
         else:
             self._outside += 1
             self._elements_seen += 1
-            self._text_seen = self._text_seen or any(not key.startswith("xmlns") for key in attributes)
+            self._text_seen = self._text_seen or bool(_fields(attributes))
             if self._outside > MAX_DEPTH:
                 raise self._too_deep()
             return
-        self._fields = {_local(key): value for key, value in attributes.items()} if attributes else {}
+        self._fields = _fields(attributes) if attributes else {}
         self._texts = []
         self._parser.CharacterDataHandler = self._texts.append
 
@@ -170,7 +171,7 @@ class _Document:
         if not self._in_record:
             self._outside -= 1
             return
-        fields, text = self._fields, "".join(self._texts).strip()
+        fields, text = self._fields, "".join(self._texts).strip(_SPACE)
         if not self._parents:
             self._in_record = False
             self._parser.CharacterDataHandler = self._text_outside
@@ -192,7 +193,7 @@ class _Document:
             self._fields[name] = value
 
     def _text_outside(self, text: str) -> None:
-        self._text_seen = self._text_seen or not text.isspace()
+        self._text_seen = self._text_seen or bool(text.strip(_SPACE))
 
     def _too_deep(self) -> FileRefusedError:
         place = f"{self._place()}: elements nested deeper than {MAX_DEPTH}"
@@ -209,6 +210,15 @@ class _Document:
 
 def _local(name: str) -> str:
     return name.rsplit(":", 1)[-1]
+
+
+def _fields(attributes: dict[str, str]) -> dict[str, Any]:
+    """An element's attributes, without those that declare namespaces."""
+    return {
+        _local(name): value
+        for name, value in attributes.items()
+        if name != "xmlns" and not name.startswith("xmlns:")
+    }
 
 
 def _add(fields: dict[str, Any], name: str, value: object) -> None:
