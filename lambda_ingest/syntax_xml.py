@@ -26,6 +26,14 @@ TEXT = "text"
 
 _JUNK = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 _INVALID = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+_HANDLERS = (
+    "StartElementHandler",
+    "EndElementHandler",
+    "CharacterDataHandler",
+    "EntityDeclHandler",
+    "AttlistDeclHandler",
+    "ExternalEntityRefHandler",
+)
 _SPACE = " \t\r\n"
 _SMALLEST_PIECE = 1 << 12
 _FIRST_RECORD_WITHIN = 64 << 20
@@ -90,12 +98,9 @@ class _Document:
         # UTF-8 whatever its declaration says: it has been decoded. expat keeps every name that it meets.
         self._parser = parser = expat.ParserCreate("utf-8", None, self._names)
         parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text_outside
-        parser.EntityDeclHandler = self._entity
-        parser.AttlistDeclHandler = self._attribute
-        parser.ExternalEntityRefHandler = self._entity
+        handlers = (self._start, self._end, self._text_outside, self._entity, self._attribute, self._entity)
+        for name, handler in zip(_HANDLERS, handlers, strict=True):
+            setattr(parser, name, handler)
 
     @property
     def has_content(self) -> bool:
@@ -130,6 +135,8 @@ class _Document:
         """The document that follows; it carries on with the batch."""
         document = _Document(self._elements, self._line, self.count)
         document._found = self._found
+        for handler in _HANDLERS:  # or parser and document would keep each other in memory
+            setattr(self._parser, handler, None)
         return document
 
     def end(self) -> None:
