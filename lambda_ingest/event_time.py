@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from atlas import envelope
@@ -15,11 +15,8 @@ from lambda_ingest.records import Fields
 _REMEMBERED = 1 << 16
 
 
-class EventTime(NamedTuple):
-    """An event time: its UTC day, and how the envelopes of all records of that time begin."""
-
-    day: date
-    opening: bytes
+EventTime = tuple[date, bytes]
+"""An event time: its UTC day, and how the envelopes of all records of that time begin."""
 
 
 class EventTimes:
@@ -58,7 +55,7 @@ class EventTimes:
         time = parse_time(value, self._zone)
         if time is None:
             return None
-        known = self._known[value] = EventTime(time.date(), envelope.opening(iso_utc(time)))
+        known = self._known[value] = time.date(), envelope.opening(iso_utc(time))
         return known
 
 

@@ -21,18 +21,17 @@ def line_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     Raises FileRefusedError for a line without end.
     """
     rest: list[bytes] = []  # the beginning of a line, in pieces: a long one costs linear time
-    length = passed = 0
+    length = 0
     for chunk in chunks:
-        if b"\n" in chunk:
-            block, _, tail = chunk.rpartition(b"\n")
-            yield _without_returns(b"".join((*rest, block)))
-            rest, length = [tail], len(tail)
-            passed += block.count(b"\n") + 1
-            check_count(passed)  # blank lines and comments are no records, but cost time
-        else:
+        end = chunk.rfind(b"\n")
+        if end < 0:
             rest.append(chunk)
             length += len(chunk)
             check_length(length)
+        else:
+            yield _without_returns(b"".join((*rest, memoryview(chunk)[:end])))
+            rest = [chunk[end + 1 :]]
+            length = len(rest[0])
     last = b"".join(rest)
     if last:
         yield _without_returns(last)
@@ -49,6 +48,6 @@ def check_length(length: int, place: str = "") -> None:
 
 
 def check_count(records: int) -> None:
-    """Raises FileRefusedError if a file has more records than may be."""
+    """Raises FileRefusedError if a file has more records, or lines, than may be."""
     if records > MAX_RECORDS:
         raise FileRefusedError(FileReason.TOO_LARGE, f"record or line {MAX_RECORDS + 1}")

@@ -115,7 +115,7 @@ def _spool(batch: Batch, times: list[EventTime | None], spool: Spool, refused: l
         spool.records(days.pop(), lines)
     else:
         for day in days:
-            spool.records(day, [line for line, time in zip(lines, timed, strict=True) if time.day == day])
+            spool.records(day, [line for line, time in zip(lines, timed, strict=True) if time[0] == day])
 
 
 def _refuse(batch: Batch, position: int, spool: Spool, refused: list[RefusedRecord]) -> None:

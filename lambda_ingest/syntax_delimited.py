@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 
 from atlas.log_format import Delimited
-from lambda_ingest.lines import line_blocks
+from lambda_ingest.lines import check_count, line_blocks
 from lambda_ingest.records import Batch, BatchBuilder
 from lambda_ingest.syntax_text import is_blank
 
@@ -33,6 +33,7 @@ def delimited_records(
                     builder.named(number, dict(zip(names, values, strict=True)), line)
             elif not is_blank(line, comment):
                 builder.unreadable(number, line)
+        check_count(number)
         yield builder.batch()
 
 

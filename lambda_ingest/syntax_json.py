@@ -15,7 +15,7 @@ import orjson
 from atlas.reasons import RecordReason
 from lambda_ingest.encoding import BOM
 from lambda_ingest.json_window import JsonWindow, Values
-from lambda_ingest.lines import line_blocks
+from lambda_ingest.lines import check_count, line_blocks
 from lambda_ingest.records import Batch, Fields, unparsable
 
 HEAD_BYTES = 1 << 16
@@ -89,6 +89,7 @@ def json_lines(chunks: Iterator[bytes], number: int) -> Iterator[Batch]:
         texts = [line.strip() for line in block.split(b"\n")]
         lines: range | list[int] = range(number + 1, number + 1 + len(texts))
         number += len(texts)
+        check_count(number)
         if b"" in texts:
             lines = [line for line, text in zip(lines, texts, strict=True) if text]
             texts = [text for text in texts if text]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lambda_ingest.lines import line_blocks
+from lambda_ingest.lines import check_count, line_blocks
 from lambda_ingest.records import Batch, BatchBuilder
 
 
@@ -27,6 +27,7 @@ def text_records(
                 builder.named(number, found.groupdict(), line)
             elif not is_blank(line, comment):
                 builder.unreadable(number, line)
+        check_count(number)
         yield builder.batch()
 
 

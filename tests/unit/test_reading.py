@@ -324,3 +324,32 @@ def test_objects_in_a_row_are_no_lines_wherever_the_first_one_ends(length: int) 
     assert len(first) == length
     reading, _ = read((first + GOOD + GOOD).encode())
     assert (reading.records, reading.unparsable, reading.refusal) == (3, 0, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lines([json.loads(GOOD)] * 12),
+        GOOD + "\n" * 12,
+        "[" + ",".join([GOOD] * 12) + "]",
+        "\n".join([COMMON] * 12),
+        COMMON + "\n \n" * 12,
+        XML.format(ERROR.format(1) * 12),
+    ],
+)
+def test_a_file_of_too_many_records_or_lines_is_refused(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(body.encode(), "raw/drop")[0].refusal is None
+    monkeypatch.setattr("lambda_ingest.lines.MAX_RECORDS", 11)
+    reading, days = read(body.encode(), "raw/drop")
+    assert reading.refusal is not None
+    assert reading.refusal.reason is FileReason.TOO_LARGE
+    assert days == {}
+
+
+def test_a_file_of_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = f"{GOOD}\n".encode() * 1_000
+    monkeypatch.setattr("lambda_ingest.container.MAX_TEXT_BYTES", len(body))
+    assert read(body)[0].refusal is None
+    reading, _ = read(gzip.compress(body + b"\n"))
+    assert reading.refusal is not None
+    assert reading.refusal.reason is FileReason.TOO_LARGE
