@@ -24,6 +24,9 @@ RECORD_LINE = b'%b%d,"record_id":"%b","record":%b}\n'
 """The line of a record with a readable time: its time's `opening`, its line, its id, and its JSON on one line."""
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def opening(event_time: str) -> bytes:
     """How the lines of all records of one time begin."""
     return b'{"event_time":"%b","line":' % event_time.encode()
@@ -31,4 +34,4 @@ def opening(event_time: str) -> bytes:
 
 def refused_line(line: int, reason: RecordReason, raw: str) -> bytes:
     """The line of a record that could not be parsed, or whose time could not be read."""
-    return json.dumps({"line": line, "error": reason.value, "raw": raw}, separators=(",", ":")).encode() + b"\n"
+    return _COMPACT({"line": line, "error": reason.value, "raw": raw}).encode() + b"\n"

@@ -39,7 +39,8 @@ class FileReason(_Reason):
     CORRUPT_STREAM = ("corrupt_stream", "The bzip2, xz or zstd stream is damaged. Drop the file again.")
     TOO_LARGE = (
         "too_large",
-        "More than 4 GiB of text or 100 million records, or large and inflated over 250 times. Drop it in parts.",
+        "More than 4 GiB of text, 100 million records or ten minutes of reading, or large and inflated more than "
+        "250 times. Drop it in parts.",
     )
     MALFORMED_XML = ("malformed_xml", "The XML is not well-formed; the place of the fault is given.")
     MALFORMED_JSON = ("malformed_json", "The JSON's outer structure breaks; the place of the fault is given.")

@@ -48,7 +48,8 @@ def parse_time(value: object, zone: tzinfo = UTC) -> datetime | None:
 
 def iso_utc(moment: datetime) -> str:
     """`2024-11-29T23:16:50Z`, with six digits of fraction if there is one. `moment` is aware."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    utc = moment.astimezone(UTC)
+    return f"{utc.date().isoformat()}T{utc.time().isoformat()}Z"
 
 
 def _from_text(text: str, zone: tzinfo) -> datetime | None:

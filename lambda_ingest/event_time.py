@@ -12,7 +12,7 @@ from atlas.log_format import LogFormat, value_at
 from atlas.timestamps import iso_utc, parse_time
 from lambda_ingest.records import Fields
 
-_REMEMBERED = 1 << 16
+_REMEMBERED = 1 << 12
 
 
 EventTime = tuple[date, bytes]
@@ -39,7 +39,10 @@ class EventTimes:
         unread = [value for value in different.difference(self._known) if self._learn(value) is None]
         times = list(map(self._known.get, values))
         if unread:
-            times = [time or self._read(record) for time, record in zip(times, records, strict=True)]
+            times = [
+                time or (self._read(record) if record else None)
+                for time, record in zip(times, records, strict=True)
+            ]
         return times
 
     def _read(self, record: Fields) -> EventTime | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -39,7 +42,33 @@ def _ingestion() -> Ingestion:
         LedgerWriter(table),
         load_formats(),
         part_bytes=settings.part_megabytes << 20,
+        scratch=_scratch(),
     )
+
+
+def _scratch() -> Path:
+    """A folder of this process, without what processes before it have left.
+
+    Lambda keeps /tmp when it ends a process that ran out of time or memory.
+    """
+    parent, prefix = Path(tempfile.gettempdir()), "atlas-ingest-"
+    for left in parent.glob(f"{prefix}*"):
+        if not _runs(int(left.name.removeprefix(prefix))):
+            shutil.rmtree(left, ignore_errors=True)
+    own = parent / f"{prefix}{os.getpid()}"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir()
+    return own
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _take(record: SQSRecord) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -17,9 +17,13 @@ _BETWEEN_OBJECTS = {
     True: re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)"),
     False: re.compile(rb"\}[ \t\r\n]*(?=\{)"),
 }
-_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}]', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT = rb'[\[{](?:[^\[\]{}"]++|' + _STRING + rb")*+[\]}]"
+_WHOLE = re.compile(_STRING + b"|" + _FLAT, re.DOTALL)
+"""A string, or an array or object in which there is none."""
+_INSIDE = re.compile(rb'(?:[^\[\]{}"]++|' + _STRING + b"|" + _FLAT + rb")*+(?:([\[{])|([\]}]))?", re.DOTALL)
+"""All that changes no depth, and the bracket behind it that does; none where the window ends."""
 _SCALAR = re.compile(rb"[^ \t\r\n,:\[\]{}\"]+")
-_QUOTE = ord('"')
 _MAX_MISSES = 3
 _LINE_BREAKS_TO_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _LOOKAHEADS = (1 << 12, 1 << 16, 1 << 20, MAX_RECORD_BYTES + (1 << 16))
@@ -172,20 +176,30 @@ class JsonWindow:
 
     def _structure_length(self) -> int:
         """The length of the string, array or object that begins here; fills the window as far as it goes."""
-        depth = seen = 0
+        while not (whole := _WHOLE.match(self._text, self._at)):
+            if self._text[self._at : self._at + 1] != b'"':
+                return self._nested_length()
+            self._fill_or_refuse()
+        return whole.end() - self._at
+
+    def _nested_length(self) -> int:
+        depth = seen = 1
         while True:
-            for token in _STRUCTURE.finditer(self._text, self._at + seen):
-                if token[0][0] == _QUOTE:
-                    if not token[1]:
-                        break  # a string that goes on behind the window
-                else:
-                    depth += 1 if token[0] in b"{[" else -1
-                seen = token.end() - self._at
-                if depth <= 0:
+            found = cast("re.Match[bytes]", _INSIDE.match(self._text, self._at + seen))
+            seen = found.end() - self._at
+            if found[1]:
+                depth += 1
+            elif not found[2]:
+                self._fill_or_refuse()
+            else:
+                depth -= 1
+                if depth == 0:
                     return seen
-            if not self._fill():
-                place = self._place(len(self._text) - self._at)
-                raise FileRefusedError(FileReason.MALFORMED_JSON, f"{place}: the file ends too early")
+
+    def _fill_or_refuse(self) -> None:
+        if not self._fill():
+            place = self._place(len(self._text) - self._at)
+            raise FileRefusedError(FileReason.MALFORMED_JSON, f"{place}: the file ends too early")
 
     def foresee(self, question: Callable[[JsonWindow], bool]) -> bool:
         """The answer to a question about what comes, which reads ahead in a window of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from time import monotonic
 from typing import cast
 
 from xxhash import xxh3_128_hexdigest
@@ -20,6 +21,10 @@ from lambda_ingest.lines import check_count
 from lambda_ingest.records import Batch, RefusedRecord
 from lambda_ingest.refusal import FileRefusedError
 from lambda_ingest.spool import Spool
+
+MAX_SECONDS = 600
+"""The slowest real file of the greatest size takes half of it. What takes longer was made to be slow, and would run
+into the Lambda's time-out again and again."""
 
 _SHOWN_REFUSED = 5
 _SHOWN_TEXT = 1000
@@ -68,8 +73,11 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
         found, batches = detector.read(container.text())
         if found is not None:
             times = EventTimes(found)
+            ends = monotonic() + MAX_SECONDS
             for batch in batches:
                 check_count(batch.lines[-1] if batch.lines else 0)
+                if monotonic() > ends:
+                    raise FileRefusedError(FileReason.TOO_LARGE, f"what was read after {MAX_SECONDS} seconds")
                 _spool(batch, times.of(batch.fields), spool, refused)
         unparsable = spool.unparsable
         shares = spool.close()
@@ -99,7 +107,7 @@ def _spool(batch: Batch, times: list[EventTime | None], spool: Spool, refused: l
     id is below 10**-14. It does not withstand a producer who forges records to that end; but that one could as
     well leave a record out.
     """
-    if None in times:
+    if not all(times):
         for position, time in enumerate(times):
             if time is None:
                 _refuse(batch, position, spool, refused)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
@@ -86,7 +87,9 @@ def _object(text: bytes) -> Fields | None:
 def json_lines(chunks: Iterator[bytes], number: int) -> Iterator[Batch]:
     """One record a line, after `number` lines."""
     for block in line_blocks(chunks):
-        texts = [line.strip() for line in block.split(b"\n")]
+        texts = list(map(bytes.strip, BytesIO(block)))  # finds line ends faster than `split` does, but not ...
+        if not block or block.endswith(b"\n"):
+            texts.append(b"")  # ... an empty line at the end
         lines: range | list[int] = range(number + 1, number + 1 + len(texts))
         number += len(texts)
         check_count(number)
@@ -122,7 +125,9 @@ def _holds_records(is_record: IsRecord, window: JsonWindow) -> bool:
     """
     outer: dict[str, object] = {}
     window.skip(b"{")
-    while window.peek() == b'"':
+    while True:
+        if window.peek() != b'"':
+            raise window.broken("a name")
         name: str = orjson.loads(window.value()[0])
         window.skip(b":")
         if window.peek() == b"[":
@@ -143,7 +148,6 @@ def _holds_records(is_record: IsRecord, window: JsonWindow) -> bool:
             outer[name] = text if fields is None else fields
         if not window.separated(b"}"):
             return False
-    return False
 
 
 def _begins_with_record(is_record: IsRecord, window: JsonWindow) -> bool:

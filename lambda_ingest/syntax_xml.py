@@ -89,6 +89,8 @@ class _Document:
         """The fields and texts of the elements around the current one, as far as they belong to a record."""
         self._in_record = False
         self._outside = 0
+        self._ended = False
+        """Whether any element has."""
         self._elements_seen = 0
         self._text_seen = False
         self._record_begins = 0
@@ -107,6 +109,11 @@ class _Document:
         """Whether there is more than a bare root element."""
         return self._text_seen or self._elements_seen > 1
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the root element has ended."""
+        return self._ended and not self._in_record and self._outside == 0
+
     def take(self) -> Batch:
         """The records found since the last time."""
         found, self._found = self._found, BatchBuilder()
@@ -119,10 +126,11 @@ class _Document:
         try:
             self._parser.Parse(piece, False)
         except expat.ExpatError as fault:
-            if fault.code != _JUNK:
-                raise self._refusal(fault, (self._last + piece)[self._parser.ErrorByteIndex - begins :]) from None
+            rest = (self._last + piece)[self._parser.ErrorByteIndex - begins :]
+            if fault.code != _JUNK and not (self._is_over and rest.startswith(BOM)):
+                raise self._refusal(fault, rest) from None
             self._line += fault.lineno - 1
-            return (self._last + piece)[self._parser.ErrorByteIndex - begins :].removeprefix(BOM)
+            return rest.removeprefix(BOM)
         self._last = piece
         if len(self._names) > MAX_NAMES:
             place = f"{self._place()}: more than {MAX_NAMES} different names"
@@ -175,6 +183,7 @@ class _Document:
         self._parser.CharacterDataHandler = self._texts.append
 
     def _end(self, name: str) -> None:
+        self._ended = True
         if not self._in_record:
             self._outside -= 1
             return

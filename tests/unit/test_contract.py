@@ -38,9 +38,17 @@ def test_the_contract_imports_nothing_but_the_standard_library() -> None:
         (
             "lambda_ingest",
             {
-                "atlas", "lambda_ingest", "boto3", "botocore", "orjson", "isal", "aws_lambda_powertools",
-                "xxhash", "backports", "compression",
-            },  # fmt: skip
+                "atlas",
+                "lambda_ingest",
+                "boto3",
+                "botocore",
+                "orjson",
+                "isal",
+                "aws_lambda_powertools",
+                "xxhash",
+                "backports",
+                "compression",
+            },
         ),
         ("glue_jobs", {"atlas", "glue_jobs", "boto3", "pyspark"}),
     ],

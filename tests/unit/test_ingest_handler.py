@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +94,20 @@ def test_s3s_test_event_announces_nothing_and_anything_else_is_an_error() -> Non
     for body in ("", "[]", "{}", '{"detail": {"bucket": {}}}', "null"):
         with pytest.raises(UnknownEventError):
             landed_objects(body)
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_what_a_killed_process_left_on_scratch_is_removed_and_a_running_ones_is_not(
+    lake: LakeUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [tmp_path / f"atlas-ingest-{process}" / "file" for process in (gone.pid, os.getpid(), os.getppid())]
+    for file in left:
+        file.parent.mkdir()
+        file.touch()
+    answer = handler_module.handler(batch(eventbridge(lake, "raw/a.ndjson", json.dumps(LINE).encode())), Context())
+    assert answer == {"batchItemFailures": []}
+    assert [file.exists() for file in left] == [False, False, True]
+    assert list((tmp_path / f"atlas-ingest-{os.getpid()}").iterdir()) == []

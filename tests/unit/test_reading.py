@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from atlas.formats import load_formats
 from atlas.reasons import FileReason
-from lambda_ingest.read import Reading, read_file
+from lambda_ingest.container import CHUNK_BYTES
+from lambda_ingest.read import MAX_SECONDS, Reading, read_file
 from lambda_ingest.spool import Spool
 
 
@@ -353,3 +354,27 @@ def test_a_file_of_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     reading, _ = read(gzip.compress(body + b"\n"))
     assert reading.refusal is not None
     assert reading.refusal.reason is FileReason.TOO_LARGE
+
+
+@pytest.mark.parametrize("line", [GOOD, COMMON])
+@pytest.mark.parametrize("blanks", ["", "\n", "\n\n", "\r\n \n"])
+def test_lines_keep_their_numbers_wherever_the_readers_pieces_end(line: str, blanks: str) -> None:
+    for shift in range(6):
+        first = line.replace("/ ", "/" + "x" * (CHUNK_BYTES - len(line) - shift) + " ")
+        first = first.replace('"/"', '"/' + "x" * (CHUNK_BYTES - len(line) - shift) + '"')
+        assert len(first) == CHUNK_BYTES - shift
+        reading, days = read("\n".join([first + "\n" + blanks + line, line]).encode(), "raw/drop")
+        after = 2 + blanks.count("\n")
+        assert reading.unparsable == 0
+        assert [envelope["line"] for envelope in days[date(2024, 11, 29)]] == [1, after, after + 1]
+
+
+def test_a_file_that_takes_too_long_is_refused_and_not_tried_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0.0, 0.0, MAX_SECONDS - 1.0, MAX_SECONDS + 1.0])
+    monkeypatch.setattr("lambda_ingest.read.monotonic", lambda: next(clock))
+    reading, days = read(f"{GOOD}\n".encode() * 3_000)
+    assert reading.refusal is not None
+    assert reading.refusal.reason is FileReason.TOO_LARGE
+    assert (days, reading.records_read > 0) == ({}, True)
