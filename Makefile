@@ -15,7 +15,10 @@ run: setup ## the main job on the sample data: deploy to the local cloud, ingest
 	@.venv/bin/atlas demo
 
 test: setup ## units, Spark, infrastructure, and one end-to-end run on the local cloud
-	@$(PY) -m pytest
+	@echo "atlas: unit tests, two at a time"
+	@$(PY) -m pytest -n 2 tests/unit
+	@echo "atlas: infrastructure, the local cloud, Spark, and the sample from end to end"
+	@$(PY) -m pytest tests/infra tests/local tests/spark tests/e2e
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .

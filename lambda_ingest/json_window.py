@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -12,7 +13,8 @@ from atlas.reasons import FileReason
 from lambda_ingest.lines import MAX_RECORD_BYTES, check_length
 from lambda_ingest.refusal import FileRefusedError
 
-_SPACE = re.compile(rb"[ \t\r\n]*")
+_SPACE = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
+"""White space, and the byte order marks that files joined by `cat` have in their midst."""
 _BETWEEN_OBJECTS = {
     True: re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)"),
     False: re.compile(rb"\}[ \t\r\n]*(?=\{)"),
@@ -155,7 +157,9 @@ class JsonWindow:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as fault:
-            raise self._unreadable(text, fault) from None
+            if not _is_grammatical(text):
+                raise self._unreadable(text, fault) from None
+            value = None
         self._at = end
         return _one_line(text), value if isinstance(value, dict) else None
 
@@ -222,3 +226,16 @@ class JsonWindow:
 def _one_line(text: bytes) -> bytes:
     """Line breaks in a valid value are white space between its tokens."""
     return text.translate(_LINE_BREAKS_TO_BLANKS)
+
+
+def _is_grammatical(text: bytes) -> bool:
+    """Whether it is JSON's grammar, of which orjson takes neither half characters nor numbers beyond a double."""
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are not JSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -118,12 +119,14 @@ def _spool(batch: Batch, times: list[EventTime | None], spool: Spool, refused: l
         RECORD_LINE % (opening, line, xxh3_128_hexdigest(text).encode(), text)
         for (_, opening), line, text in zip(timed, batch.lines, batch.texts, strict=True)
     ]
-    days = {day for day, _ in timed}
-    if len(days) == 1:
-        spool.records(days.pop(), lines)
-    else:
-        for day in days:
-            spool.records(day, [line for line, time in zip(lines, timed, strict=True) if time[0] == day])
+    if len({day for day, _ in timed}) == 1:
+        spool.records(timed[0][0], lines)
+        return
+    by_day: defaultdict[date, list[bytes]] = defaultdict(list)
+    for (day, _), line in zip(timed, lines, strict=True):
+        by_day[day].append(line)
+    for day, some in by_day.items():
+        spool.records(day, some)
 
 
 def _refuse(batch: Batch, position: int, spool: Spool, refused: list[RefusedRecord]) -> None:

@@ -1,8 +1,8 @@
 """A file's envelopes on scratch disk, by day and part, until the whole file has been read.
 
 Nothing goes to the validated zone before its last record was seen, for a file is taken whole or refused whole.
-Memory does not grow with the file, nor with its days: beyond a few open parts the least recently used one is
-closed, and goes on later as a further gzip member of the same file.
+Memory does not grow with the file, nor with its days: lines wait for their day's part up to a bound, and beyond a
+few open parts the least recently used one is closed, and goes on later as a further gzip member of the same file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from isal import isal_zlib
 
@@ -28,7 +28,8 @@ MAX_DAYS = 3660
 """A file's shares must fit one ledger item, and no sane log file holds more than ten years."""
 
 _MAX_OPEN = 64
-_BUFFERED_BYTES = 1 << 16
+_BUFFERED_BYTES, _BUFFERED_IN_ALL = 1 << 16, 16 << 20
+"""What waits in memory for a day, and for all days: records in no order of days would open a part each."""
 _GZIP_LEVEL = 1
 
 
@@ -42,35 +43,41 @@ class _Day:
 
 
 class _Part:
-    """One open part: gathers lines, deflates them, appends them to its file."""
+    """One part: gathers lines, and appends them to its file, as one gzip member until it is ended."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("ab")
-        self._deflate = isal_zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        self._path = path
         self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        self._member: tuple[IO[bytes], Any] | None = None
+        """The file and the compressor of the gzip member that is open: the latter takes much memory."""
 
-    def write(self, lines: bytes) -> None:
+    def add(self, lines: bytes) -> None:
         self._pending.append(lines)
-        self._pending_bytes += len(lines)
-        if self._pending_bytes >= _BUFFERED_BYTES:
-            self._flush()
+        self.pending_bytes += len(lines)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         with _room():
-            self._file.write(self._deflate.compress(b"".join(self._pending)))
+            if self._member is None:
+                deflate = isal_zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+                self._member = self._path.open("ab"), deflate
+            file, deflate = self._member
+            file.write(deflate.compress(b"".join(self._pending)))
         self._pending.clear()
-        self._pending_bytes = 0
+        self.pending_bytes = 0
 
-    def close(self) -> None:
-        self._flush()
-        with _room():
-            self._file.write(self._deflate.flush())
-            self._file.close()
+    def end(self) -> None:
+        if self._member is not None:
+            file, deflate = self._member
+            with _room():
+                file.write(deflate.flush())
+                file.close()
+            self._member = None
 
     def abandon(self) -> None:
-        with suppress(OSError):  # what it still buffers may not fit the disk
-            self._file.close()
+        if self._member is not None:
+            with suppress(OSError):  # what it still buffers may not fit the disk
+                self._member[0].close()
 
 
 @contextmanager
@@ -91,8 +98,10 @@ class Spool:
         self._folder = folder
         self._part_bytes = part_bytes
         self._days: dict[date, _Day] = {}
+        self._parts: dict[date, _Part] = {}
         self._open: OrderedDict[date, _Part] = OrderedDict()
-        self._refused: _Part | None = None
+        self._pending = 0
+        self._refused = _Part(self._refused_path)
         self._refused_bytes = 0
         self.unparsable = 0
         """How many records were refused so far."""
@@ -108,9 +117,9 @@ class Spool:
 
     def refused(self, line: bytes) -> None:
         """Adds the envelope of a record whose day cannot be told; it goes with the file's first day."""
-        if self._refused is None:
-            self._refused = _Part(self._refused_path)
-        self._refused.write(line)
+        self._refused.add(line)
+        if self._refused.pending_bytes >= _BUFFERED_BYTES:
+            self._refused.flush()
         self._refused_bytes += len(line)
         self.unparsable += 1
 
@@ -129,27 +138,43 @@ class Spool:
             state = self._days[day] = _Day()
         size = len(lines)
         if state.part_bytes and state.part_bytes + size > self._part_bytes:
-            if day in self._open:
-                self._open.pop(day).close()
+            self._end(day)
             state.parts, state.part_bytes = state.parts + 1, 0
-        part = self._open.get(day)
-        if part is None:
-            if len(self._open) >= _MAX_OPEN:
-                self._open.popitem(last=False)[1].close()
-            part = self._open[day] = _Part(self._path(day, state.parts - 1))
-        self._open.move_to_end(day)
-        part.write(lines)
+        if day not in self._parts:
+            self._parts[day] = _Part(self._path(day, state.parts - 1))
+        self._parts[day].add(lines)
+        self._pending += size
+        if self._parts[day].pending_bytes >= _BUFFERED_BYTES:
+            self._flush(day)
+        elif self._pending >= _BUFFERED_IN_ALL:
+            for some in self._parts:
+                self._flush(some)
         state.part_bytes += size
         state.bytes += size
         return state
 
+    def _flush(self, day: date) -> None:
+        part = self._parts[day]
+        if part.pending_bytes:
+            if day not in self._open and len(self._open) >= _MAX_OPEN:
+                self._open.popitem(last=False)[1].end()
+            self._pending -= part.pending_bytes
+            part.flush()
+            self._open[day] = part
+            self._open.move_to_end(day)
+
+    def _end(self, day: date) -> None:
+        self._flush(day)
+        self._parts.pop(day).end()
+        self._open.pop(day, None)
+
     def close(self) -> dict[date, Share]:
         """Ends all parts; what each day got. Refused records are counted with, and follow, the first day's."""
-        for part in self._open.values():
-            part.close()
-        self._open.clear()
-        if self._refused:
-            self._refused.close()
+        for day in tuple(self._parts):
+            self._end(day)
+        if self.unparsable:
+            self._refused.flush()
+            self._refused.end()
             if self._days:
                 self._append_refused(min(self._days))
         return {
@@ -159,7 +184,7 @@ class Spool:
 
     def abandon(self) -> None:
         """Closes the files of a file that is refused."""
-        for part in (*self._open.values(), *([self._refused] if self._refused else [])):
+        for part in (*self._open.values(), self._refused):
             part.abandon()
 
     def _append_refused(self, first: date) -> None:

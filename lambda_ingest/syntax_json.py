@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 
-from atlas.reasons import RecordReason
+from atlas.reasons import FileReason, RecordReason
 from lambda_ingest.encoding import BOM
 from lambda_ingest.json_window import JsonWindow, Values
 from lambda_ingest.lines import check_count, line_blocks
 from lambda_ingest.records import Batch, Fields, unparsable
+from lambda_ingest.refusal import FileRefusedError
 
 HEAD_BYTES = 1 << 16
 """How much is looked at to tell lines from a document."""
@@ -218,15 +219,20 @@ class _Document:
     def _wrapper(self) -> Iterator[Values]:
         """The records of each array of records; the wrapper's other members belong to none of them."""
         window = self._window
+        outer: dict[str, object] = {}
         window.skip(b"{")
         while True:
             if window.peek() != b'"':
                 raise window.broken("a name")
-            window.value()
+            name, _ = window.value()
             window.skip(b":")
             if window.peek() == b"[" and window.foresee(partial(_begins_with_record, self._is_record)):
                 yield from self._array()
             else:
-                window.value()
+                text, fields = window.value()
+                outer[orjson.loads(name)] = text if fields is None else fields
             if not window.separated(b"}"):
-                return
+                break
+        if self._is_record(outer):  # what came behind the array made it one, but its text has gone by
+            place = f"line {window.line}: an object that holds records and is one itself"
+            raise FileRefusedError(FileReason.MALFORMED_JSON, place)

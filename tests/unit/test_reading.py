@@ -137,6 +137,11 @@ REFUSED = {
     "text": (b"hello world\n", FileReason.UNSUPPORTED_FORMAT),
     "foreign keys": (b'{"a": 1}\n{"b": 2}\n', FileReason.UNSUPPORTED_FORMAT),
     "array that breaks": (f"[{GOOD}, {GOOD} {GOOD}]".encode(), FileReason.MALFORMED_JSON),
+    "a record that holds records": (
+        ('{"Records":[' + GOOD + "]," + GOOD.removeprefix("{")).encode(),
+        FileReason.MALFORMED_JSON,
+    ),
+    "an array with a number that is none": (f'[{GOOD}, {{"x": NaN}}]'.encode(), FileReason.MALFORMED_JSON),
     "array without end": (f"[{GOOD}, {GOOD}".encode(), FileReason.MALFORMED_JSON),
     "no time anywhere": (b'{"time": "soon", "ip": "192.0.2.1", "status": 200}', FileReason.NO_EVENT_TIME),
     "xml without end": (XML.format(ERROR.format(1))[:-5].encode(), FileReason.MALFORMED_XML),
@@ -236,6 +241,8 @@ APP = '{"timestamp":"2024-11-29T10:00:00Z","level":"info","message":"m","status"
         ('{"Records":[' + GOOD + "]}\n" + '{"Records":[' + GOOD + "]}", "ndjson", 2, 0),
         ('{"timestamp":"2024-11-29T10:00:00Z","ip":"::1","status":1,"x":[' + GOOD + "]}", "ndjson", 1, 0),
         ("[" + GOOD + ",1,null]", "ndjson", 1, 2),
+        ("[" + GOOD + ',{"x":"\\ud83d"},{"x":1e400},' + GOOD + "]", "ndjson", 2, 2),
+        ("[" + GOOD + "]\ufeff[" + GOOD + "]", "ndjson", 2, 0),
     ],
 )
 def test_the_content_tells_the_format_also_where_some_of_it_is_none(
