@@ -243,6 +243,7 @@ APP = '{"timestamp":"2024-11-29T10:00:00Z","level":"info","message":"m","status"
         ("[" + GOOD + ",1,null]", "ndjson", 1, 2),
         ("[" + GOOD + ',{"x":"\\ud83d"},{"x":1e400},' + GOOD + "]", "ndjson", 2, 2),
         ("[" + GOOD + "]\ufeff[" + GOOD + "]", "ndjson", 2, 0),
+        ('{"\\ud83d":1,"Records":[' + GOOD + '],"\\ud83d":2}', "ndjson", 1, 0),
     ],
 )
 def test_the_content_tells_the_format_also_where_some_of_it_is_none(
