@@ -13,12 +13,12 @@ import lzma
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
 from isal import igzip_lib
 
 from atlas.reasons import FileReason
+from lambda_ingest.chunks import peek
 from lambda_ingest.refusal import FileRefusedError
 
 if sys.version_info >= (3, 14):
@@ -121,8 +121,8 @@ _LONGEST_MAGIC = 6
 class Container:
     """Reads an object once, in chunks.
 
-    After `text` is exhausted and `drain` called, `size` is the object's size in bytes and `content_hash` the
-    SHA-256 of its bytes. `compression` is gzip, bzip2, xz, zstd or None.
+    From `text` on, `compression` is gzip, bzip2, xz, zstd or None. After it is exhausted and `drain` called, `size`
+    is the object's size in bytes and `content_hash` the SHA-256 of its bytes.
     """
 
     def __init__(self, stream: Readable) -> None:
@@ -130,11 +130,7 @@ class Container:
         self._hash = hashlib.sha256()
         self.size = 0
         self.warnings: list[str] = []
-        self._head = b""
-        while len(self._head) < _HEAD_BYTES and (more := self._read()):
-            self._head += more
-        found = _compression(self._head)
-        self.compression = found.name if found else None
+        self.compression: str | None = None
 
     @property
     def content_hash(self) -> str:
@@ -147,12 +143,6 @@ class Container:
         self.size += len(chunk)
         return chunk
 
-    def _chunks(self) -> Iterator[bytes]:
-        chunk = self._head
-        while chunk:
-            yield chunk
-            chunk = self._read()
-
     def drain(self) -> None:
         """Reads what is left, so that size and hash speak of the whole object."""
         while self._read():
@@ -160,13 +150,14 @@ class Container:
 
     def text(self) -> Iterator[bytes]:
         """The inflated bytes, in chunks of no fixed size. Raises FileRefusedError."""
-        chunks = self._chunks()
+        chunks = iter(self._read, b"")
         for layer in range(_MAX_LAYERS + 1):
-            head, chunks = _peek(chunks)
+            head, chunks = peek(chunks, _HEAD_BYTES)
             _check_supported(head)
             compression = _compression(head)
             if compression is None:
                 return self._bounded(chunks)
+            self.compression = self.compression or compression.name
             if layer < _MAX_LAYERS:
                 chunks = self._inflated(chunks, compression)
         raise FileRefusedError(FileReason.UNSUPPORTED_CONTAINER, f"layer {_MAX_LAYERS + 1} of compression")
@@ -213,16 +204,6 @@ def _after_padding(data: bytes, chunks: Iterator[bytes]) -> bytes:
     while len(data) < _LONGEST_MAGIC and (more := next(chunks, b"")):
         data = (data + more).lstrip(b"\0")
     return data
-
-
-def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, enough to know them by, and the chunks with these before them."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= _HEAD_BYTES:
-            break
-    return head, chain([head], chunks)
 
 
 def _compression(head: bytes) -> _Compression | None:

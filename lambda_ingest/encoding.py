@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from atlas.reasons import FileReason
+from lambda_ingest.chunks import peek
 from lambda_ingest.refusal import FileRefusedError
 
 BOM = codecs.BOM_UTF8
@@ -34,23 +35,21 @@ _SNIFFED_BYTES = 256
 
 def utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same text in UTF-8. Raises FileRefusedError if the bytes are none of the encoding that they claim."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= _SNIFFED_BYTES:
-            break
+    head, whole = peek(chunks, _SNIFFED_BYTES)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return _decoded(chain([head[len(mark) :]], chunks), encoding)
-    head = head.removeprefix(BOM)
+            return _decoded(chain([head.removeprefix(mark)], chunks), encoding)
+    if head.startswith(BOM):
+        head = head.removeprefix(BOM)
+        whole = chain([head], chunks)
     zeros = tuple(min(byte, 1) for byte in head[:4])
     for pattern, encoding in _ZERO_BYTES:
         if zeros == pattern:
-            return _decoded(chain([head], chunks), encoding)
+            return _decoded(whole, encoding)
     declared = _DECLARED.match(head)
     if declared and not _is_utf8(declared[1].decode(), head):
-        return _decoded(chain([head], chunks), declared[1].decode())
-    return chain([head], chunks) if head else iter(())
+        return _decoded(whole, declared[1].decode())
+    return whole
 
 
 def _is_utf8(encoding: str, head: bytes) -> bool:

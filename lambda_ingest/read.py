@@ -70,8 +70,9 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
     refusal: FileRefusedError | None = None
     refused: list[RefusedRecord] = []
     try:
+        text = container.text()
         detector = Detector(formats, raw_key, gzip=container.compression == "gzip")
-        found, batches = detector.read(container.text())
+        found, batches = detector.read(text)
         if found is not None:
             times = EventTimes(found)
             ends = monotonic() + MAX_SECONDS

@@ -52,9 +52,6 @@ class BatchBuilder:
         self._fields: list[Fields] = []
         self._faults: dict[int, RecordReason] = {}
 
-    def __len__(self) -> int:
-        return len(self._lines)
-
     def record(self, line: int, text: bytes, fields: Fields) -> None:
         """Adds a record; `text` is its JSON."""
         self._lines.append(line)

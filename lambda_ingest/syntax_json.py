@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from atlas.reasons import FileReason, RecordReason
+from lambda_ingest.chunks import peek
 from lambda_ingest.encoding import BOM
 from lambda_ingest.json_window import JsonWindow, Values
 from lambda_ingest.lines import check_count, line_blocks
@@ -35,12 +36,8 @@ def json_records(chunks: Iterator[bytes], skipped: int, is_record: IsRecord) -> 
 
     Raises FileRefusedError.
     """
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
-            break
-    window = JsonWindow(chain([head], chunks), skipped)
+    head, whole = peek(chunks, HEAD_BYTES)
+    window = JsonWindow(whole, skipped)
     wrapped = head.startswith(b"{") and window.foresee(partial(_holds_records, is_record))
     if not wrapped and _is_lines(head, window):
         return json_lines(window.rest(), skipped)

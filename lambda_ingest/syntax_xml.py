@@ -168,7 +168,7 @@ class _Document:
             self._parents.append((self._fields, self._texts))
             if len(self._parents) > MAX_DEPTH:
                 raise self._too_deep()
-        elif (name.rsplit(":", 1)[-1] if ":" in name else name) in self._elements:
+        elif _local(name) in self._elements:
             self._in_record = True
             self._record_begins = self._parser.CurrentByteIndex
         else:
