@@ -27,12 +27,13 @@ def delimited_records(
             if header:
                 names = header
                 continue
+            if is_blank(line, comment):
+                continue
             values = split(line, delimited)
-            if values is not None and len(values) == len(names):
-                if values != names:
-                    builder.named(number, dict(zip(names, values, strict=True)), line)
-            elif not is_blank(line, comment):
+            if values is None or len(values) != len(names):
                 builder.unreadable(number, line)
+            elif values != names:
+                builder.named(number, dict(zip(names, values, strict=True)), line)
         check_count(number)
         yield builder.batch()
 

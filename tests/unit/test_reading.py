@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.formats import load_formats
+from atlas.formats import load_formats, parse_format
 from atlas.reasons import FileReason
 from lambda_ingest.container import CHUNK_BYTES
 from lambda_ingest.read import MAX_SECONDS, Reading, read_file
@@ -386,3 +386,26 @@ def test_a_file_that_takes_too_long_is_refused_and_not_tried_again_and_again(
     assert reading.refusal is not None
     assert reading.refusal.reason is FileReason.TOO_LARGE
     assert (days, reading.records_read > 0) == ({}, True)
+
+
+def test_a_comment_is_no_record_though_it_has_as_many_words_as_one(tmp_path: Path) -> None:
+    text = """
+title = "Doors"
+log_type = "door"
+syntax = "delimited"
+required = [["user_id"]]
+[recognise]
+has = [["time"], ["user_id"]]
+[time]
+fields = [["date", "clock"]]
+[delimited]
+separator = " "
+comment = "#"
+fields = ["date", "clock", "badge"]
+[columns]
+user_id = ["badge"]
+"""
+    body = b"2024-11-29 10:00:00 b1\n#Closed: 2024-11-29 10:30:00\n2024-11-29 11:00:00 b2\n"
+    formats = {"door": parse_format("door", text)}
+    reading = read_file(io.BytesIO(body), "raw/drop", Spool(tmp_path, 1 << 20), formats)
+    assert (reading.format, reading.records, reading.unparsable) == ("door", 2, 0)
