@@ -12,7 +12,8 @@ A day is dirty when a file adds to it, replaces something in it or is withdrawn 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from dataclasses import fields as members
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -83,7 +84,7 @@ class Share:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Share:
         """The inverse of `to_item`; DynamoDB gives numbers as Decimal."""
-        return cls(**{count.name: int(item[count.name]) for count in fields(cls)})
+        return cls(**{count.name: int(item[count.name]) for count in members(cls)})
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class FileEntry:
     shares_version: str = ""
     shares_hash: str = ""
     shares: Mapping[date, Share] = field(default_factory=dict)
+    fields: tuple[str, ...] | None = None
+    """The top-level fields that its records have, as in `DayFile`."""
     obsolete: tuple[str, ...] = ()
     """Validated objects of the predecessor, to be deleted once the days have been switched over."""
     committing: bool = False
@@ -136,6 +139,7 @@ class FileEntry:
             **asdict(self),
             **file_key(self.raw_key),
             "state": self.state.value,
+            "fields": None if self.fields is None else list(self.fields),
             "obsolete": list(self.obsolete),
         }
         item["shares"] = {day.isoformat(): share.to_item() for day, share in sorted(self.shares.items())}
@@ -144,9 +148,10 @@ class FileEntry:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> FileEntry:
         """The inverse of `to_item`."""
-        known = {known.name: item[known.name] for known in fields(cls) if known.name in item}
+        known = {known.name: item[known.name] for known in members(cls) if known.name in item}
         known["state"] = FileState(item["state"])
         known["size"] = int(item["size"])
+        known["fields"] = _fields_of(item)
         known["obsolete"] = tuple(item.get("obsolete", ()))
         known["committing"] = bool(item.get("committing"))
         known["shares"] = {date.fromisoformat(day): Share.from_item(share) for day, share in item["shares"].items()}
@@ -163,6 +168,8 @@ class DayFile:
     version: str
     landed_at: str
     share: Share
+    fields: tuple[str, ...] | None = None
+    """The top-level fields that the file's records have, in order; None: not known, or too many to list."""
 
     def objects(self) -> list[str]:
         """The keys of the validated objects that hold the file's records of the day."""
@@ -170,13 +177,20 @@ class DayFile:
 
     def to_item(self) -> dict[str, Any]:
         """As a DynamoDB item in Python types."""
-        return {**asdict(self), **day_file_key(self.day, self.raw_key), DAY: self.day.isoformat()}
+        item: dict[str, Any] = {**asdict(self), **day_file_key(self.day, self.raw_key), DAY: self.day.isoformat()}
+        item["fields"] = None if self.fields is None else list(self.fields)
+        return {name: value for name, value in item.items() if value is not None}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> DayFile:
         """The inverse of `to_item`."""
         day, share = date.fromisoformat(item[DAY]), Share.from_item(item["share"])
-        return cls(day, item["raw_key"], item["format"], item["version"], item["landed_at"], share)
+        fields = _fields_of(item)
+        return cls(day, item["raw_key"], item["format"], item["version"], item["landed_at"], share, fields)
+
+
+def _fields_of(item: Mapping[str, Any]) -> tuple[str, ...] | None:
+    return tuple(item["fields"]) if "fields" in item else None
 
 
 def validated_objects(raw_key: str, version: str, format_name: str, day: date, parts: int) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 MAPPED_COLUMNS = (
@@ -91,6 +91,26 @@ class LogFormat:
             *self.attributes.values(),
         )
         return tuple(dict.fromkeys(source.path for group in groups for source in group))
+
+    def only(self, fields: Collection[str] | None) -> LogFormat:
+        """The same for records that have no other top-level fields than these; None: any.
+
+        The mapping gives the same values, from SQL that asks for none of the fields that no record has.
+        """
+        if fields is None:
+            return self
+
+        def there(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+            return tuple(s for s in sources if s.path in fields or s.path.partition(".")[0] in fields)
+
+        columns = {column: there(sources) for column, sources in self.columns.items()}
+        attributes = {name: there(sources) for name, sources in self.attributes.items()}
+        return replace(
+            self,
+            columns={column: sources for column, sources in columns.items() if sources},
+            user_agent=there(self.user_agent),
+            attributes={name: sources for name, sources in attributes.items() if sources},
+        )
 
     @property
     def specificity(self) -> int:

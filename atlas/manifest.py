@@ -42,6 +42,16 @@ class Manifest:
             found[file.format] += file.objects()
         return dict(found)
 
+    def fields(self, format_name: str) -> frozenset[str] | None:
+        """The top-level fields that the records of a format have on this day; None if that is not known."""
+        found: set[str] = set()
+        for file in self.files:
+            if file.format == format_name:
+                if file.fields is None:
+                    return None
+                found.update(file.fields)
+        return frozenset(found)
+
     def to_json(self) -> str:
         """One JSON object, the same for the same manifest."""
         files = [

@@ -159,6 +159,7 @@ class Ingestion:
         return replace(
             entry,
             shares=reading.shares,
+            fields=reading.fields,
             shares_version=landed.version,
             shares_hash=reading.content_hash,
             obsolete=obsolete,
@@ -197,6 +198,7 @@ def _keeping(entry: FileEntry, before: FileEntry | None) -> FileEntry:
         entry,
         format=before.format or entry.format,
         shares=before.shares,
+        fields=before.fields,
         shares_version=before.shares_version,
         shares_hash=before.shares_hash,
     )

@@ -134,7 +134,9 @@ class LedgerWriter:
         changes: list[list[dict[str, Any]]] = []
         if entry.shares_version == entry.version and entry.format:
             for day, share in sorted(entry.shares.items()):
-                file = DayFile(day, entry.raw_key, entry.format, entry.version, entry.landed_at, share)
+                file = DayFile(
+                    day, entry.raw_key, entry.format, entry.version, entry.landed_at, share, entry.fields
+                )
                 changes.append([self._put(file.to_item()), self._dirty(day, at)])
         changes += [
             [self._delete(day_file_key(day, entry.raw_key)), self._dirty(day, at)] for day in entry.withdrawn_days()

@@ -27,6 +27,9 @@ MAX_SECONDS = 600
 """The slowest real file of the greatest size takes half of it. What takes longer was made to be slow, and would run
 into the Lambda's time-out again and again."""
 
+_MAX_FIELDS_BYTES = 2_000
+"""More names than that are not listed: the ledger has them for each file and day, and bills by the kB."""
+
 _SHOWN_REFUSED = 5
 _SHOWN_TEXT = 1000
 
@@ -40,6 +43,8 @@ class Reading:
     content_hash: str
     size: int
     warnings: tuple[str, ...]
+    fields: tuple[str, ...] | None = None
+    """The top-level fields of its records, in order; None if they are too many to list."""
     refusal: FileRefusedError | None = None
     refused: tuple[RefusedRecord, ...] = ()
     """The first few refused records, for people."""
@@ -69,6 +74,7 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
     shares: Mapping[date, Share] = {}
     refusal: FileRefusedError | None = None
     refused: list[RefusedRecord] = []
+    fields: set[str] | None = set()
     try:
         text = container.text()
         detector = Detector(formats, raw_key, gzip=container.compression == "gzip")
@@ -81,6 +87,7 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
                 if monotonic() > ends:
                     raise FileRefusedError(FileReason.TOO_LARGE, f"what was read after {MAX_SECONDS} seconds")
                 _spool(batch, times.of(batch.fields), spool, refused)
+                fields = None if fields is None else _listed(fields.union(*batch.fields))
         unparsable = spool.unparsable
         shares = spool.close()
         if unparsable and not shares:
@@ -95,11 +102,18 @@ def read_file(stream: Readable, raw_key: str, spool: Spool, formats: Mapping[str
         content_hash=container.content_hash,
         size=container.size,
         warnings=tuple(container.warnings),
+        fields=None if fields is None else tuple(sorted(fields)),
         refusal=refusal,
         refused=tuple(refused),
         records_read=spool.seen,
         records_refused=spool.unparsable,
     )
+
+
+def _listed(fields: set[str]) -> set[str] | None:
+    """The names, unless they are too many."""
+    few = len(fields) <= _MAX_FIELDS_BYTES and sum(len(name.encode()) for name in fields) <= _MAX_FIELDS_BYTES
+    return fields if few else None
 
 
 def _spool(batch: Batch, times: list[EventTime | None], spool: Spool, refused: list[RefusedRecord]) -> None:
