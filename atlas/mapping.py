@@ -28,9 +28,13 @@ _DEVICES = (
 """What a user agent tells of the device, the first that fits. Coarse by design: gold counts by it."""
 
 _NO_TEXT = "CAST(NULL AS STRING)"
-_NUMBER = "^[0-9]{1,15}([.][0-9]{1,15})?([eE][-+]?[0-9]{1,2})?$"
+_NUMBER = "^[0-9]{1,15}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?$"
 _WHOLE = "^[0-9]{1,18}$"
 _STATUS = "^[1-5][0-9][0-9]([.]0+)?$"
+_NO_NUMBER = "[^0-9.eE+-]"
+"""Java's `$` also matches before a line break at the end, of which it knows five; RE2's does not."""
+_MAX_WHOLE = "CAST('9e18' AS DOUBLE)"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _METHOD = "[A-Za-z][A-Za-z_-]*"
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*://"
@@ -107,7 +111,7 @@ def _cleaned(log_format: LogFormat, input_view: str) -> str:
     agent = _first([_clean(names[source.path]) for source in log_format.user_agent], _NO_TEXT)
     selected = ["i.object_key", "i.event_time", "i.line", "i.record_id", "i.error", "i.raw"]
     selected += [f"{_clean(name)} AS {name}" for name in names.values()]
-    selected += [f"lower({agent}) AS agent"]
+    selected += [f"{_folded('lower', agent)} AS agent"]
     body = ",\n      ".join(selected)
     return f"    SELECT\n      {body}\n    FROM {input_view} AS i"
 
@@ -120,6 +124,21 @@ def _clean(name: str) -> str:
 def _trim(text: str) -> str:
     """Without blanks at its ends. It has to say so: left to itself, DuckDB trims every space of Unicode."""
     return f"trim(BOTH ' ' FROM {text})"
+
+
+def _folded(case: str, text: str) -> str:
+    """Text in `lower` or `upper` case, letters of ASCII only: the engines differ about those of other alphabets.
+
+    `translate` does no more than that, but slowly; most text is all ASCII.
+    """
+    letters = (_CAPITALS, _CAPITALS.lower()) if case == "lower" else (_CAPITALS.lower(), _CAPITALS)
+    other = f"translate({text}, '{letters[0]}', '{letters[1]}')"
+    return f"CASE WHEN bit_length({text}) = 8 * length({text}) THEN {case}({text}) ELSE {other} END"
+
+
+def _matches(text: str, pattern: str) -> str:
+    """Whether all of a text is a number of this form."""
+    return f"regexp_like({text}, '{pattern}') AND NOT regexp_like({text}, '{_NO_NUMBER}')"
 
 
 def _first(candidates: list[str], otherwise: str) -> str:
@@ -151,7 +170,7 @@ def _canonical(log_format: LogFormat, column: str, kind: str) -> str:
     sources = log_format.columns.get(column, ())
     if column == "status_code":
         text = _text(log_format, sources)
-        return f"CASE WHEN regexp_like({text}, '{_STATUS}') THEN CAST(substring({text}, 1, 3) AS INT) END"
+        return f"CASE WHEN {_matches(text, _STATUS)} THEN CAST(substring({text}, 1, 3) AS INT) END"
     if kind in ("bigint", "double"):
         names = fields(log_format)
         numbers = [_number(f"i.{names[source.path]}", source.scale, kind) for source in sources]
@@ -160,7 +179,7 @@ def _canonical(log_format: LogFormat, column: str, kind: str) -> str:
     if column == "device":
         value = _first([value, _device()], value) if sources else _device()
     if column in ("level", "request_type"):
-        value = f"upper({value})"
+        value = _folded("upper", value) if sources else value
     default = log_format.defaults.get(column)
     return f"coalesce({value}, '{default}')" if default else value
 
@@ -168,12 +187,14 @@ def _canonical(log_format: LogFormat, column: str, kind: str) -> str:
 def _number(text: str, scale: float, kind: str) -> str:
     """A number without sign; null for other text. Whole ones that are scaled may have a fraction before it."""
     if kind == "bigint" and scale == 1:
-        return f"CASE WHEN regexp_like({text}, '{_WHOLE}') THEN CAST({text} AS BIGINT) END"
+        return f"CASE WHEN {_matches(text, _WHOLE)} THEN CAST({text} AS BIGINT) END"
     factor = "" if scale == 1 else f" * CAST('{scale!r}' AS DOUBLE)"
-    number = f"CAST({text} AS DOUBLE){factor}"
+    number, condition = f"CAST({text} AS DOUBLE){factor}", _matches(text, _NUMBER)
     if kind == "bigint":
-        number = f"TRY_CAST(round({number}) AS BIGINT)"
-    return f"CASE WHEN regexp_like({text}, '{_NUMBER}') THEN {number} END"
+        # Only where the number fits: the engines differ about the last one that does.
+        condition = f"CASE WHEN {condition} THEN {number} < {_MAX_WHOLE} ELSE 1 = 0 END"
+        number = f"CAST(round({number}) AS BIGINT)"
+    return f"CASE WHEN {condition} THEN {number} END"
 
 
 def _device() -> str:

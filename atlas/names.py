@@ -52,6 +52,10 @@ class Names:
         return self._("aggregate")
 
     @property
+    def day_function(self) -> str:
+        return self._("day")
+
+    @property
     def silver_crawler(self) -> str:
         return self._("silver")
 
@@ -84,6 +88,10 @@ class Names:
     @property
     def glue_role(self) -> str:
         return self._("glue-etl-role")
+
+    @property
+    def day_role(self) -> str:
+        return self._("lambda-day-role")
 
     @property
     def crawler_role(self) -> str:

@@ -128,8 +128,12 @@ HOURLY_ACTIVITY = Table(
         Column("errors_4xx", "bigint", "Of those, with status 400 to 499"),
         Column("errors_5xx", "bigint", "Of those, with status 500 to 599"),
         Column("unique_ips", "bigint", "Distinct clients"),
-        Column("p50_duration_ms", "double", "Median duration in milliseconds; null if none was given"),
-        Column("p95_duration_ms", "double", "95th percentile of the duration in milliseconds"),
+        Column(
+            "p50_duration_ms",
+            "double",
+            "Milliseconds that half of the records with a duration took at most; null if none has one",
+        ),
+        Column("p95_duration_ms", "double", "Milliseconds that 95% of those records took at most"),
     ),
     partition_keys=DATE_KEY,
 )

@@ -89,6 +89,15 @@ class IngestSettings(_Environment):
 
 
 @dataclass(frozen=True)
+class DaySettings(_Environment):
+    """What the day function is told by the stack; its event names the day and the run."""
+
+    bucket: str
+    ledger_table: str
+    topic_arn: str
+
+
+@dataclass(frozen=True)
 class JobSettings(_Arguments):
     """What both Glue jobs are told; the first three come from the stack, the rest with each run."""
 

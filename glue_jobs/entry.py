@@ -10,15 +10,12 @@ from typing import Any
 import boto3
 from pyspark.sql import SparkSession
 
-from atlas import lake
+from atlas import run_report
+from atlas.clients import Clients
 from atlas.settings import JobSettings
-from glue_jobs.clients import Clients
 from glue_jobs.session import spark_session
 
 Work = Callable[[SparkSession, JobSettings, Clients], dict[str, Any]]
-
-_SUBJECT_CHARACTERS = 100
-"""SNS's limit: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 
 
 def run(job: str, work: Work, *, announce: bool) -> None:
@@ -42,34 +39,8 @@ def execute(
     try:
         summary = work(session(f"atlas-{job}"), settings, clients)
     except BaseException as fault:
-        _report_failure(job, settings, clients, fault)
+        run_report.report_failure(job, settings, clients, fault)
         raise
     print(json.dumps({"job": job, **summary}))  # Glue keeps it in the run's log
     if announce:
-        _publish(settings, clients, f"{job} {settings.process_date} done", summary)
-
-
-def _report_failure(job: str, settings: JobSettings, clients: Clients, fault: BaseException) -> None:
-    document = {
-        "job": job,
-        "process_date": settings.process_date.isoformat(),
-        "run_id": settings.run_id,
-        "error": type(fault).__name__,
-        "message": _first_lines(str(fault)),
-    }
-    key = lake.failed_run_key(settings.process_date, settings.run_id)
-    body = json.dumps(document, indent=2, ensure_ascii=False).encode()
-    clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=body, ContentType="application/json")
-    _publish(settings, clients, f"{job} {settings.process_date} FAILED: {document['error']}", document)
-
-
-def _first_lines(text: str, lines: int = 20) -> str:
-    """Spark's messages carry whole stack traces."""
-    return "\n".join(text.splitlines()[:lines])
-
-
-def _publish(settings: JobSettings, clients: Clients, subject: str, document: dict[str, Any]) -> None:
-    message = json.dumps(document, indent=2, ensure_ascii=False)
-    clients.sns.publish(
-        TopicArn=settings.topic_arn, Subject=f"Atlas: {subject}"[:_SUBJECT_CHARACTERS], Message=message
-    )
+        run_report.announce(job, settings, clients, summary)

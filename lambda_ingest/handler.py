@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,6 +14,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from atlas.formats import load_formats
 from atlas.names import METRICS_NAMESPACE
+from atlas.scratch import own_folder
 from atlas.settings import IngestSettings
 from lambda_ingest.events import landed_objects
 from lambda_ingest.ingest import Ingestion, Outcome, Verdict
@@ -42,33 +40,8 @@ def _ingestion() -> Ingestion:
         LedgerWriter(table),
         load_formats(),
         part_bytes=settings.part_megabytes << 20,
-        scratch=_scratch(),
+        scratch=own_folder("ingest"),
     )
-
-
-def _scratch() -> Path:
-    """A folder of this process, without what processes before it have left.
-
-    Lambda keeps /tmp when it ends a process that ran out of time or memory.
-    """
-    parent, prefix = Path(tempfile.gettempdir()), "atlas-ingest-"
-    for left in parent.glob(f"{prefix}*"):
-        if not _runs(int(left.name.removeprefix(prefix))):
-            shutil.rmtree(left, ignore_errors=True)
-    own = parent / f"{prefix}{os.getpid()}"
-    shutil.rmtree(own, ignore_errors=True)
-    own.mkdir()
-    return own
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
 
 
 def _take(record: SQSRecord) -> None:

@@ -13,6 +13,8 @@ import pyarrow as pa
 from atlas import mapping, sql
 from atlas.formats import LogFormat
 from atlas.schema import LOGS, REJECTED_RECORDS
+from lambda_day.duckdb_engine import DuckdbEngine
+from lambda_day.limits import Limits
 
 _ARROW = {
     "string": pa.string(),
@@ -73,26 +75,9 @@ def normalize(
     return answer(connection, mapping.normalize_sql(log_format, "given_records", day) + " ORDER BY source_line")
 
 
-def envelopes(
-    connection: duckdb.DuckDBPyConnection, log_format: LogFormat, file: Path, object_key: str, view: str
-) -> None:
-    """A validated object on this disk, as the input that `mapping.normalize_sql` describes.
-
-    Records are JSON here: DuckDB does not tell the names of a struct's fields apart by case.
-    """
-    header = "event_time: 'TIMESTAMPTZ', line: 'BIGINT', record_id: 'VARCHAR', error: 'VARCHAR', raw: 'VARCHAR'"
-    picked = ", ".join(f"{_picked(path)} AS {name}" for path, name in mapping.fields(log_format).items())
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT '{object_key}' AS object_key, * EXCLUDE (record), {picked} "
-        f"FROM read_json('{file}', format = 'newline_delimited', columns = {{{header}, record: 'JSON'}})"
-    )
-
-
-def _picked(path: str) -> str:
-    top, dot, rest = path.partition(".")
-    literal, outer = (f"""(record->>'$."{key}"')""" for key in (path, top))
-    nested = f"CASE WHEN {outer} LIKE '{{%' THEN get_json_object({outer}, '$.{rest}') END"
-    return f"coalesce({literal}, {nested})" if dot else literal
+def day_engine(folder: Path) -> DuckdbEngine:
+    """The day function's engine, without a lake, on an empty scratch folder."""
+    return DuckdbEngine(None, "", folder, Limits.of(1769, 900_000), lambda: None)
 
 
 def day(

@@ -15,9 +15,9 @@ import boto3
 from moto import mock_aws
 from moto.s3.models import FakeDeleteMarker, S3Backend
 
+from atlas.clients import Clients
 from atlas.formats import load_formats
 from atlas.settings import JobSettings
-from glue_jobs.clients import Clients
 from lambda_ingest.events import LandedObject
 from lambda_ingest.ingest import Ingestion, Verdict
 from lambda_ingest.ledger_writer import LedgerWriter

@@ -1,5 +1,5 @@
 -- All of Atlas's SQL is written for Spark. These are the names of Spark that DuckDB lacks, and nothing else:
--- with them DuckDB runs the same statements. tests/spark/test_two_engines.py holds the values equal.
+-- with them DuckDB runs the same statements. tests/engines/test_two_engines.py holds the values equal.
 
 -- Spark's regexp_like searches, as DuckDB's regexp_matches does.
 CREATE OR REPLACE TEMP MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern);

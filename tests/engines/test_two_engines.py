@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from atlas import lake as keys
 from atlas import mapping
 from atlas.formats import LogFormat, load_formats, parse_format
 from atlas.reasons import RecordReason
-from glue_jobs import lake_tables
-from tests import duckdb_engine
+from glue_jobs.spark_engine import SparkEngine
+from tests.duckdb_engine import day_engine
 from tests.lake_under_test import FRIDAY, LakeUnderTest
 from tests.request_lines import REQUESTS
 
@@ -52,7 +53,7 @@ deep = ["client.address"]
 """.replace("log_id_is_enough", "app_name"),
 )
 
-KEY = f"{keys.VALIDATED}odd/part.ndjson"
+KEY = f"{keys.VALIDATED}odd/part.ndjson.gz"
 OBJECTS = f"SELECT '{KEY}' AS object_key, 'raw/f' AS source_file, CAST(NULL AS TIMESTAMP) AS ingested_at"
 
 RECORDS: list[dict[str, Any]] = [
@@ -97,20 +98,24 @@ def _lines(records: list[dict[str, Any]]) -> list[bytes]:
 def _on_spark(
     lake: LakeUnderTest, spark: SparkSession, log_format: LogFormat, lines: list[bytes]
 ) -> list[dict[str, Any]]:
-    lake.s3.put_object(Bucket=lake.bucket, Key=KEY, Body=b"".join(lines))
+    lake.s3.put_object(Bucket=lake.bucket, Key=KEY, Body=gzip.compress(b"".join(lines)))
     spark.sql(OBJECTS).createOrReplaceTempView("manifest_objects")
-    lake_tables.envelopes(spark, log_format, lake.bucket, [KEY]).createOrReplaceTempView("given")
+    engine = SparkEngine(spark, lake.s3, lake.settings(FRIDAY))
+    engine.envelopes(log_format, [KEY]).createOrReplaceTempView("given")
     rows = spark.sql(mapping.normalize_sql(log_format, "given", FRIDAY)).orderBy("source_line").collect()
     return [row.asDict() for row in rows]
 
 
-def _on_duckdb(file: Path, log_format: LogFormat, lines: list[bytes]) -> list[dict[str, Any]]:
-    file.write_bytes(b"".join(lines))
-    connection = duckdb_engine.connect()
-    connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
-    duckdb_engine.envelopes(connection, log_format, file, KEY, "given_records")
-    statement = mapping.normalize_sql(log_format, "given_records", FRIDAY)
-    rows = duckdb_engine.answer(connection, f"{statement} ORDER BY source_line")
+def _on_duckdb(folder: Path, log_format: LogFormat, lines: list[bytes]) -> list[dict[str, Any]]:
+    engine = day_engine(folder / "scratch")
+    file = engine.objects / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gzip.compress(b"".join(lines)))
+    engine.connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
+    engine.read(log_format, [file])
+    statement = f"{mapping.normalize_sql(log_format, 'input', FRIDAY)} ORDER BY source_line"
+    rows: list[dict[str, Any]] = engine.connection.sql(statement).to_arrow_table().to_pylist()
+    engine.close()
     for row in rows:
         row["attributes"] = dict(row["attributes"])
         # Python gets Spark's times without their zone.
@@ -123,7 +128,7 @@ def _on_both(
 ) -> list[dict[str, Any]]:
     """The rows, which both engines must give alike."""
     on_spark = _on_spark(lake, spark, log_format, lines)
-    on_duckdb = _on_duckdb(folder / "part.ndjson", log_format, lines)
+    on_duckdb = _on_duckdb(folder, log_format, lines)
     assert len(on_spark) == len(on_duckdb) == len(lines)
     for n, (ours, theirs) in enumerate(zip(on_spark, on_duckdb, strict=True)):
         assert ours == theirs, f"line {n + 1}: {lines[n][:500]!r}"

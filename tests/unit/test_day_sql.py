@@ -115,7 +115,7 @@ def test_hourly_activity_counts_by_hour_application_and_type() -> None:
     first, second = answer(day(rows), sql.statement("gold/hourly_activity"))
     assert first == {
         "hour": 9, "app_name": "web", "log_type": "access", "requests": 3, "errors_4xx": 1, "errors_5xx": 1,
-        "unique_ips": 1, "p50_duration_ms": 20.0, "p95_duration_ms": 29.0,
+        "unique_ips": 1, "p50_duration_ms": 20.0, "p95_duration_ms": 30.0,
     }  # fmt: skip
     assert (second["hour"], second["app_name"], second["p50_duration_ms"]) == (10, "(none)", None)
 

@@ -5,9 +5,9 @@ Adding a format is one TOML file and one such pair; here it is also done while t
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,14 +43,15 @@ def outcome(body: bytes, key: str, folder: Path, formats: Mapping[str, LogFormat
     rows = []
     for day, share in reading.shares.items():
         for part in range(share.parts):
-            file = folder / f"{day}.{part}.ndjson"
-            file.write_bytes(gzip.decompress(spool.part(day, part).read_bytes()))
-            connection = duckdb_engine.connect()
-            connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
+            engine = duckdb_engine.day_engine(folder / f"{day}.{part}.scratch")
+            engine.objects.mkdir()
+            file = shutil.copyfile(spool.part(day, part), engine.objects / "o")
+            engine.connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
             assert reading.format is not None
-            found = formats[reading.format]
-            duckdb_engine.envelopes(connection, found, file, "o", "given_records")
-            rows += duckdb_engine.answer(connection, mapping.normalize_sql(found, "given_records", day))
+            found = formats[reading.format].only(reading.fields)
+            engine.read(found, [file])
+            rows += duckdb_engine.answer(engine.connection, mapping.normalize_sql(found, "input", day))
+            engine.close()
     rows.sort(key=lambda row: row["source_line"])
     normalized = [_shown(row) for row in rows if row["reason"] is None]
     refused = [

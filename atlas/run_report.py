@@ -1,0 +1,45 @@
+"""What people hear of a run: its summary, or a reason document and a notice that it failed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from atlas import lake
+from atlas.clients import Clients
+from atlas.settings import JobSettings
+
+_SUBJECT_CHARACTERS = 100
+"""SNS's limit: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+
+
+def announce(job: str, settings: JobSettings, clients: Clients, summary: dict[str, Any]) -> None:
+    """Publishes what came and what became of it."""
+    _publish(settings, clients, f"{job} {settings.process_date} done", summary)
+
+
+def report_failure(job: str, settings: JobSettings, clients: Clients, fault: BaseException) -> None:
+    """Keeps the reason beside those of other failed runs, and publishes it."""
+    document = {
+        "job": job,
+        "process_date": settings.process_date.isoformat(),
+        "run_id": settings.run_id,
+        "error": type(fault).__name__,
+        "message": _first_lines(str(fault)),
+    }
+    key = lake.failed_run_key(settings.process_date, settings.run_id)
+    body = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=body, ContentType="application/json")
+    _publish(settings, clients, f"{job} {settings.process_date} FAILED: {document['error']}", document)
+
+
+def _first_lines(text: str, lines: int = 20) -> str:
+    """Spark's messages carry whole stack traces."""
+    return "\n".join(text.splitlines()[:lines])
+
+
+def _publish(settings: JobSettings, clients: Clients, subject: str, document: dict[str, Any]) -> None:
+    message = json.dumps(document, indent=2, ensure_ascii=False)
+    clients.sns.publish(
+        TopicArn=settings.topic_arn, Subject=f"Atlas: {subject}"[:_SUBJECT_CHARACTERS], Message=message
+    )

@@ -1,0 +1,4 @@
+-- What became of the records of each file, by reason; no reason: they passed.
+SELECT source_file, raw_format, reason, count(*) AS records
+FROM checked
+GROUP BY source_file, raw_format, reason

@@ -1,0 +1,72 @@
+"""Objects between the lake and the scratch disk, some at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+AT_ONCE = 8
+_ONE_THREAD = TransferConfig(use_threads=False)
+"""The threads are those of the pool."""
+
+
+class ObjectGoneError(LookupError):
+    """An object that the ledger names is not there."""
+
+
+class Scratch:
+    """Brings objects to a folder, where each lies under its key, and takes files to the lake."""
+
+    def __init__(self, s3: S3Client, bucket: str, folder: Path) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self.folder = folder
+
+    def batches(self, batches: Iterable[Sequence[str]]) -> Iterator[list[Path]]:
+        """The files of each batch of keys, while the next one is under way. They go when the next one is asked for.
+
+        So scratch holds two batches at most. Raises ObjectGoneError.
+        """
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            coming: deque[list[Future[Path]]] = deque()
+            for keys in batches:
+                coming.append([pool.submit(self._bring, key) for key in keys])
+                if len(coming) > 1:
+                    yield from _lent(coming.popleft())
+            while coming:
+                yield from _lent(coming.popleft())
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Writes files to keys."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda item: self._s3.upload_file(str(item[1]), self._bucket, item[0]), files.items()))
+
+    def _bring(self, key: str) -> Path:
+        file = self.folder / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._s3.download_file(self._bucket, key, str(file), Config=_ONE_THREAD)
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                raise ObjectGoneError(
+                    f"{key} is in the ledger, but not in the bucket. Has it expired? Drop its source file again, "
+                    "from the archive"
+                ) from fault
+            raise
+        return file
+
+
+def _lent(coming: list[Future[Path]]) -> Iterator[list[Path]]:
+    files = [future.result() for future in coming]
+    yield files
+    for file in files:
+        file.unlink()

@@ -1,0 +1,63 @@
+"""The promise of the two engines: the same day comes out the same, value by value and Parquet type by type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.engines.conftest import on_duckdb, on_spark
+from tests.engines.outputs import outputs
+from tests.engines.random_days import RandomDay
+from tests.lake_under_test import FRIDAY, LakeUnderTest
+
+
+def _both(lake: LakeUnderTest, spark: SparkSession, scratch: Path, day: date) -> None:
+    on_spark(lake, spark, day)
+    ours = outputs(lake, day)
+    on_duckdb(lake, scratch, day)
+    theirs = outputs(lake, day)
+    assert ours.keys() == theirs.keys()
+    for place, (types, rows) in ours.items():
+        assert theirs[place][0] == types, place
+        assert len(theirs[place][1]) == len(rows), place
+        for one, other in zip(rows, theirs[place][1], strict=True):
+            assert one == other, place
+
+
+def _drop(lake: LakeUnderTest, files: Iterable[tuple[str, bytes]]) -> None:
+    for key, body in files:
+        lake.drop(key, body)
+
+
+@pytest.mark.parametrize(
+    ("seed", "day"),
+    [(1, FRIDAY), (2, FRIDAY), (3, date(1, 1, 1)), (4, date(1582, 10, 10)), (5, date(9999, 12, 31))],
+    ids=str,
+)
+def test_a_day_of_all_formats_and_all_troubles_comes_out_the_same(
+    lake: LakeUnderTest, spark: SparkSession, tmp_path: Path, seed: int, day: date
+) -> None:
+    _drop(lake, RandomDay(seed, day).files())
+    _both(lake, spark, tmp_path, day)
+
+
+def test_a_day_of_one_log_type_comes_out_the_same(lake: LakeUnderTest, spark: SparkSession, tmp_path: Path) -> None:
+    record = {"timestamp": "2024-11-29T10:00:00Z", "level": "info", "message": "m", "duration_ms": 1.5}
+    _drop(lake, [("raw/app_log/a.log", json.dumps(record).encode())])
+    _both(lake, spark, tmp_path, FRIDAY)
+
+
+def test_an_empty_day_comes_out_the_same(lake: LakeUnderTest, spark: SparkSession, tmp_path: Path) -> None:
+    _both(lake, spark, tmp_path, FRIDAY)
+
+
+def test_a_day_of_nothing_but_refused_records_comes_out_the_same(
+    lake: LakeUnderTest, spark: SparkSession, tmp_path: Path
+) -> None:
+    _drop(lake, [("raw/ndjson/a.ndjson", b'{"timestamp": "2024-11-29T10:00:00Z", "ip": "x"}\n{')])
+    _both(lake, spark, tmp_path, FRIDAY)
