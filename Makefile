@@ -18,7 +18,7 @@ test: setup ## units, Spark, infrastructure, and one end-to-end run on the local
 	@echo "atlas: unit tests, two at a time"
 	@$(PY) -m pytest -n 2 tests/unit
 	@echo "atlas: infrastructure, the local cloud, Spark, and the sample from end to end"
-	@$(PY) -m pytest tests/infra tests/local tests/spark tests/e2e
+	@$(PY) -m pytest tests/infra tests/local tests/engines tests/e2e
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
@@ -40,11 +40,13 @@ deploy: setup ## cdk deploy of STAGE: make deploy STAGE=dev
 docs: setup ## regenerate the generated pages of docs/
 	@$(PY) -m atlas_cli.docs
 
-lock: setup ## renew the lock files: of this project, and of the Lambda layer
+lock: setup ## renew the lock files: of this project, and of the Lambda layers
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev pyproject.toml -o requirements.lock
-	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header -c requirements.lock stacks/layer/requirements.in -o stacks/layer/requirements.lock
+	@for layer in ingestion day; do \
+		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header -c requirements.lock stacks/layer/$$layer.in -o stacks/layer/$$layer.lock || exit 1; \
+	done
 
 clean: ## stop the local cloud and remove everything that was made here
 	@if [ -x .venv/bin/atlas ]; then .venv/bin/atlas down || true; fi

@@ -12,7 +12,7 @@ from atlas_cli.local import deploy, emulator
 from atlas_cli.project import ROOT, SAMPLE
 from atlas_cli.put import put, verdict_row
 from atlas_cli.query import ask
-from atlas_cli.run import run
+from atlas_cli.run import in_words, run
 
 
 def up(say: Say) -> Cloud:
@@ -59,6 +59,8 @@ def _demo(cloud: Cloud, say: Say) -> None:
     failed = [day for day in outcomes if day["outcome"] != "published"]
     if failed:
         raise CommandError(f"not every day was published: {json.dumps(failed)}")
+    say.note()
+    say.note(in_words(outcomes))
     say.note()
     span = {"from": days[0], "to": days[-1]}
     for name in ("daily_activity", "requests_by_app"):

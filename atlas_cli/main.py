@@ -20,7 +20,7 @@ from atlas_cli.inspect import inspect
 from atlas_cli.local.deploy import DeployError
 from atlas_cli.local.emulator import EmulatorError
 from atlas_cli.put import put, raw_keys, verdict_row
-from atlas_cli.run import request, run
+from atlas_cli.run import ENGINES, request, run
 from stacks.config import ConfigError
 
 Verb = Callable[[argparse.Namespace, Say], None]
@@ -48,8 +48,8 @@ def _put(args: argparse.Namespace, say: Say) -> None:
 
 
 def _run(args: argparse.Namespace, say: Say) -> None:
-    outcomes = run(connect(args.stage), request(args.date, args.since, args.until), say)
-    say.rows("Days", outcomes)
+    document = request(args.date, args.since, args.until, args.engine)
+    say.rows("Days", run(connect(args.stage), document, say))
 
 
 def _books(args: argparse.Namespace, say: Say) -> None:
@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--date", type=_day, metavar="DAY")
     made.add_argument("--from", type=_day, dest="since", metavar="DAY")
     made.add_argument("--to", type=_day, dest="until", metavar="DAY")
+    made.add_argument("--engine", choices=("auto", *ENGINES), help="auto goes by the day's size")
     made = verb("books", _books, "per day and format: in = published + duplicates + rejected")
     made.add_argument("--date", type=_day, metavar="DAY")
     made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")

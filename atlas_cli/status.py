@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE
@@ -9,8 +11,10 @@ from atlas_cli.cloud import LOCAL, Cloud
 from atlas_cli.console import Say
 from atlas_cli.local import emulator
 from atlas_cli.project import ROOT
+from atlas_cli.run import outcomes
 
 _RUNS = 5
+_DAYS = 3
 
 
 def status(cloud: Cloud, say: Say) -> None:
@@ -19,7 +23,7 @@ def status(cloud: Cloud, say: Say) -> None:
     queues = (cloud.names.ingest_queue, cloud.names.ingest_dead_letter_queue)
     say.rows("Queues", [{"queue": name, "messages": cloud.depth(name)} for name in queues])
     say.rows("Dirty days", dirty_days(cloud))
-    say.rows("Last runs", _runs(cloud))
+    say.rows("Last runs", last_runs(cloud))
 
 
 def dirty_days(cloud: Cloud) -> list[dict[str, Any]]:
@@ -43,6 +47,7 @@ def dirty_days(cloud: Cloud) -> list[dict[str, Any]]:
             "dirty_since": item.get("dirty_since"),
             "locked_by": item.get("lock_owner"),
             "last_result": item.get("last_result"),
+            "last_engine": item.get("last_engine"),
         }
         for item in found
     ]
@@ -56,9 +61,24 @@ def _where(cloud: Cloud) -> dict[str, str]:
     return place
 
 
-def _runs(cloud: Cloud) -> list[dict[str, Any]]:
+def last_runs(cloud: Cloud) -> list[dict[str, Any]]:
+    """The last executions, the newest first, with their days and engines."""
     answer = cloud.stepfunctions.list_executions(stateMachineArn=cloud.state_machine, maxResults=_RUNS)
     return [
-        {"execution": run["name"], "status": run["status"], "started": f"{run['startDate']:%Y-%m-%d %H:%M:%S %Z}"}
+        {
+            "execution": run["name"],
+            "status": run["status"],
+            "started": f"{run['startDate']:%Y-%m-%d %H:%M:%S %Z}",
+            "days": _days(cloud.stepfunctions.describe_execution(executionArn=run["executionArn"])),
+        }
         for run in answer["executions"][:_RUNS]
     ]
+
+
+def _days(execution: Mapping[str, Any]) -> str:
+    """The days of a run with their engines; of many days, how many each engine had."""
+    days = outcomes(execution)
+    if len(days) > _DAYS:
+        counted = Counter(day.get("engine", "no engine") for day in days)
+        return ", ".join(f"{count} days {engine}" for engine, count in counted.items())
+    return ", ".join(f"{day['process_date']} {day.get('engine', '')}".rstrip() for day in days)

@@ -85,6 +85,10 @@ class Arns:
         """A Glue job."""
         return self._arn("glue", "job", name)
 
+    def function(self, name: str) -> str:
+        """A Lambda function."""
+        return self._arn("lambda", "function", name, ":")
+
     def crawler(self, name: str) -> str:
         """A Glue crawler."""
         return self._arn("glue", "crawler", name)

@@ -75,6 +75,17 @@ class IngestionConfig:
 
 
 @dataclass(frozen=True)
+class DayConfig:
+    """The function that does a day's work on one machine."""
+
+    memory_mb: Annotated[int, Between(512, 10240)]
+    timeout_seconds: Annotated[int, Between(60, 900)]
+    ephemeral_storage_mb: Annotated[int, Between(512, 10240)]
+    max_megabytes: Annotated[int, Between(1, 1048576)]
+    """Up to how much text, in MiB, a day is the function's if the engine is `auto`: see docs/performance.md."""
+
+
+@dataclass(frozen=True)
 class JobsConfig:
     """The two Glue jobs."""
 
@@ -120,7 +131,10 @@ class StageConfig:
     database: Database
     removal: Literal["retain", "destroy"]
     notification_emails: tuple[Email, ...]
+    engine: Literal["auto", "lambda", "glue"]
+    """What processes a day unless a request says otherwise; `auto` goes by the day's size."""
     ingestion: IngestionConfig
+    day: DayConfig
     jobs: JobsConfig
     orchestration: OrchestrationConfig
     retention: RetentionConfig

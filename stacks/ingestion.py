@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-
-from aws_cdk import CfnOutput, Duration, Size
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -14,11 +12,12 @@ from constructs import Construct
 
 from atlas import lake
 from atlas.settings import IngestSettings
-from stacks import assets, layer
+from stacks import layer
 from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
-from stacks.roles import allow, listing, service_role
+from stacks.functions import python_function
+from stacks.roles import allow, listing
 
 _BATCH = 5
 """Files a batch: small files share an invocation, and a large one keeps few others waiting."""
@@ -83,55 +82,27 @@ class IngestionStack(AtlasStack):
         rule.add_target(targets.SqsQueue(queue, dead_letter_queue=self._dead_letters))
 
     def _function(self, queue: sqs.Queue) -> lambda_.Function:
-        sizes = self.config.ingestion
-        log_group_name = f"/aws/lambda/{self.names.ingest_function}"
-        log_group = self.log_group("IngestLogs", log_group_name)
         settings = IngestSettings(
             bucket=self.arns.bucket_name,
             ledger_table=self.names.ledger_table,
-            part_megabytes=sizes.part_megabytes,
+            part_megabytes=self.config.ingestion.part_megabytes,
         )
-        role = service_role(
-            self,
-            "IngestRole",
-            name=self.names.ingest_role,
-            service="lambda.amazonaws.com",
-            description="The ingestion function: raw files into the validated zone, and the ledger",
-            statements=ingest_statements(self.arns, queue.queue_arn, log_group_name),
-        )
-        return lambda_.Function(
+        return python_function(
             self,
             "Ingest",
-            function_name=self.names.ingest_function,
+            name=self.names.ingest_function,
             description="Reads a dropped file and writes its records, by day, to the validated zone",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=_architecture(self.config.architecture),
-            handler="lambda_ingest.handler.handler",
-            code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", "lambda_ingest")),
-            layers=[self._third_party()],
-            role=role,
+            package="lambda_ingest",
+            lock=layer.INGESTION,
+            role=self.names.ingest_role,
+            purpose="The ingestion function: raw files into the validated zone, and the ledger",
+            statements=ingest_statements(self.arns, queue.queue_arn),
             environment=settings.to_env(),
-            memory_size=sizes.memory_mb,
-            timeout=Duration.seconds(sizes.timeout_seconds),
-            ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),
-            logging_format=lambda_.LoggingFormat.JSON,
-            log_group=log_group,
-        )
-
-    def _third_party(self) -> lambda_.LayerVersion:
-        return lambda_.LayerVersion(
-            self,
-            "ThirdParty",
-            description="Third-party packages of all functions: stacks/layer/requirements.lock",
-            code=lambda_.Code.from_asset(
-                str(layer.build(self.config.architecture)), exclude=["**/__pycache__", "**/*.pyc"]
-            ),
-            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
-            compatible_architectures=[_architecture(self.config.architecture)],
+            sizes=self.config.ingestion,
         )
 
 
-def ingest_statements(arns: Arns, queue: str, log_group: str) -> list[iam.PolicyStatement]:
+def ingest_statements(arns: Arns, queue: str) -> list[iam.PolicyStatement]:
     """What the ingestion function may do."""
     return [
         allow(
@@ -169,10 +140,4 @@ def ingest_statements(arns: Arns, queue: str, log_group: str) -> list[iam.Policy
             ],
             [queue],
         ),
-        allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.log_streams(log_group)]),
     ]
-
-
-def _architecture(name: str) -> lambda_.Architecture:
-    machine = platform.machine() if name == "host" else name
-    return lambda_.Architecture.ARM_64 if machine in ("arm64", "aarch64") else lambda_.Architecture.X86_64

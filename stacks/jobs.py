@@ -1,4 +1,4 @@
-"""The two Glue jobs and the two crawlers."""
+"""What processes a day, the function or the two Glue jobs, and the two crawlers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stacks import assets
 from stacks.arns import Arns, parents
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
+from stacks.day_function import day_function
 from stacks.roles import allow, listing, service_role
 
 _GLUE = "glue.amazonaws.com"
@@ -28,7 +29,7 @@ class JobsStack(AtlasStack):
     """Redeployable at any time: a run that has begun keeps the code it began with."""
 
     def __init__(self, scope: Construct, config: StageConfig) -> None:
-        super().__init__(scope, "Jobs", config=config, description="Glue jobs and crawlers")
+        super().__init__(scope, "Jobs", config=config, description="day function, Glue jobs, crawlers")
         self._log_prefix = f"/atlas/{config.stage}/jobs"
         self._library = s3_assets.Asset(self, "Library", path=str(assets.ROOT), **assets.only("atlas", "glue_jobs"))
         scripts = {
@@ -50,7 +51,9 @@ class JobsStack(AtlasStack):
         self._job(self.names.normalize_job, scripts, role, "A day of validated records into silver")
         self._job(self.names.aggregate_job, scripts, role, "A day of silver into gold, if its books balance")
         self._crawlers()
+        day_function(self)
         CfnOutput(self, "JobLogGroup", value=log_groups[0])
+        CfnOutput(self, "DayFunction", value=self.names.day_function)
 
     def _script(self, construct_id: str, name: str) -> s3_assets.Asset:
         return s3_assets.Asset(self, construct_id, path=str(assets.ROOT / "glue_jobs" / name))

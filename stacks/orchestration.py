@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from atlas import ledger
-from atlas.names import Names
+from atlas.names import METRICS_NAMESPACE, Names
 from stacks import assets
 from stacks.arns import Arns
 from stacks.base import AtlasStack
@@ -24,7 +24,15 @@ MAX_DAYS = 100
 JOB_GRACE_SECONDS = 600
 """For a job to be started and stopped, beside its own timeout."""
 START_RETRY_SECONDS = 3600
-"""An upper bound of the waits between the attempts to start one job."""
+"""An upper bound of the waits between the attempts to start one job, or to call the function."""
+FUNCTION_GRACE_SECONDS = 60
+"""For the function to be called, beside its own timeout."""
+FUNCTION_CALLS = 4
+"""How often the function may be called for one day: calls that were lost sight of are tried again."""
+WEIGH_FILES = 2500
+"""Files a page of the weighing: some 50 bytes each in the answer, of which a state may hold 256 KiB."""
+WEIGH_PAGES = 10
+"""Pages of one weighing: each adds 7 events to the execution's history."""
 
 
 class OrchestrationStack(AtlasStack):
@@ -39,7 +47,7 @@ class OrchestrationStack(AtlasStack):
             "StateMachineRole",
             name=self.names.state_machine_role,
             service="states.amazonaws.com",
-            description="The state machine: the two jobs, the crawlers, the ledger's day states",
+            description="The state machine: the day function, the jobs, the crawlers, the ledger's day states",
             statements=state_machine_statements(self.arns, self.names),
         )
         machine = sfn.StateMachine(
@@ -50,6 +58,9 @@ class OrchestrationStack(AtlasStack):
             definition_substitutions={
                 "ledger_table": self.names.ledger_table,
                 "dirty_index": ledger.DIRTY_INDEX,
+                "engine": config.engine,
+                "day_function": self.names.day_function,
+                "metrics_namespace": METRICS_NAMESPACE,
                 "normalize_job": self.names.normalize_job,
                 "aggregate_job": self.names.aggregate_job,
                 "silver_crawler": self.names.silver_crawler,
@@ -106,7 +117,13 @@ class OrchestrationStack(AtlasStack):
 def lock_seconds(config: StageConfig) -> int:
     """How long a day stays locked if its execution dies: longer than any living execution can take."""
     one_job = config.jobs.timeout_minutes * 60 + JOB_GRACE_SECONDS + START_RETRY_SECONDS
-    return 2 * one_job + JOB_GRACE_SECONDS
+    function = FUNCTION_CALLS * function_seconds(config) + START_RETRY_SECONDS
+    return function + 2 * one_job + JOB_GRACE_SECONDS  # a day that outgrows the function goes on in the jobs
+
+
+def function_seconds(config: StageConfig) -> int:
+    """How long one call of the day function is waited for."""
+    return config.day.timeout_seconds + FUNCTION_GRACE_SECONDS
 
 
 def definition(config: StageConfig) -> str:
@@ -117,6 +134,10 @@ def definition(config: StageConfig) -> str:
     numbers = {
         "max_days": MAX_DAYS,
         "concurrent_days": config.orchestration.concurrent_days,
+        "weigh_files": WEIGH_FILES,
+        "weigh_pages": WEIGH_PAGES,
+        "max_bytes": config.day.max_megabytes << 20,
+        "function_seconds": function_seconds(config),
         "job_seconds": config.jobs.timeout_minutes * 60 + JOB_GRACE_SECONDS,
         "lock_seconds": lock_seconds(config),
         "crawl_poll_seconds": config.orchestration.crawl_poll_seconds,
@@ -131,6 +152,7 @@ def definition(config: StageConfig) -> str:
 def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStatement]:
     """What the state machine may do."""
     return [
+        allow("RunTheFunction", ["lambda:InvokeFunction"], [arns.function(names.day_function)]),
         allow(
             "RunJobs",
             ["glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"],
@@ -142,7 +164,15 @@ def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStateme
             [arns.crawler(names.silver_crawler), arns.crawler(names.gold_crawler)],
         ),
         allow("FindDirtyDays", ["dynamodb:Query"], [arns.dirty_index]),
+        allow("WeighDays", ["dynamodb:Query"], [arns.ledger_table]),
         allow("LockAndReleaseDays", ["dynamodb:UpdateItem"], [arns.ledger_table]),
+        # Metrics have no ARN: a namespace is all that can be told apart.
+        allow(
+            "CountFailovers",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+        ),
         allow("Notify", ["sns:Publish"], [arns.topic]),
         # Log delivery is granted on everything or not at all:
         # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html

@@ -58,14 +58,19 @@ def error_type(log: str) -> str | None:
 
 
 def _name_errors() -> None:
-    """AWS's `errorType` is the exception's class, which Step Functions can catch; ministack has one for all."""
+    """AWS's `errorType` is the exception's class, which Step Functions can catch; ministack has one for all.
+
+    And `Runtime.ExitError`, if the function's process has ended, by itself or because it was killed.
+    """
     execute = lambda_svc._execute_function_warm
 
     def execute_function_warm(func: dict[str, Any], event: Any, request_id: str) -> Any:
         result = execute(func, event, request_id)
         body = result.get("body")
         if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
-            body["errorType"] = error_type(result.get("log", "")) or body["errorType"]
+            died = body["errorMessage"] == "Worker process died"
+            named = "Runtime.ExitError" if died else error_type(result.get("log", ""))
+            body["errorType"] = named or body["errorType"]
         return result
 
     lambda_svc._execute_function_warm = execute_function_warm

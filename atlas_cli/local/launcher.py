@@ -88,6 +88,8 @@ def serve(folder: Path, port: int) -> None:
     endpoint = f"http://127.0.0.1:{port}"
     patches.loopback_counts_as_tls()
     patches.glue_jobs_in_step_functions()
+    patches.tasks_of_a_map_in_the_history()
+    patches.throttled_functions_in_step_functions()
     patches.version_ids_in_object_events()
     patches.scheduler_context_attributes()
     lambda_runtimes.install(folder / "lambda", ministack_settings(folder, port))

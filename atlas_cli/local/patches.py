@@ -49,6 +49,45 @@ def glue_jobs_in_step_functions() -> None:
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::glue:startJobRun"] = start_job_run
 
 
+def tasks_of_a_map_in_the_history() -> None:
+    """AWS's history of an execution tells of the states inside a Map, ministack's of those outside only.
+
+    Here of the tasks inside too: as on AWS, that one was entered and with which input, and that it was left.
+    """
+    execute = stepfunctions._execute_task
+
+    def execute_task(state: dict[str, Any], given: Any, execution: dict[str, Any], context: dict[str, Any]) -> Any:
+        if "Map" not in context:
+            return execute(state, given, execution, context)
+        name = context["State"]["Name"]
+        entered = {"name": name, "input": json.dumps(given)}
+        stepfunctions._add_event(execution, "TaskStateEntered", {"stateEnteredEventDetails": entered})
+        output, following = execute(state, given, execution, context)
+        left = {"name": name, "output": json.dumps(output)}
+        stepfunctions._add_event(execution, "TaskStateExited", {"stateExitedEventDetails": left})
+        return output, following
+
+    stepfunctions._execute_task = execute_task
+
+
+def throttled_functions_in_step_functions() -> None:
+    """A function that has no room for a call is `Lambda.TooManyRequestsException` on AWS.
+
+    ministack calls it `Lambda.Unknown`, which on AWS is how a function can end that was killed.
+    """
+    call = stepfunctions._call_lambda
+
+    def call_lambda(function: str, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as failed:
+            if failed.error == "Lambda.Unknown" and '"__type": "TooManyRequestsException"' in failed.cause:
+                raise stepfunctions._ExecutionError("Lambda.TooManyRequestsException", failed.cause) from failed
+            raise
+
+    stepfunctions._call_lambda = call_lambda
+
+
 def version_ids_in_object_events() -> None:
     """AWS's `Object Created` events name the object's version in a versioned bucket; ministack leaves it out."""
     fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event

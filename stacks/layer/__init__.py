@@ -1,4 +1,4 @@
-"""Builds the Lambda layer's content from its lock file, without Docker, once for each content."""
+"""Builds a Lambda layer's content from its lock file, without Docker, once for each content."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-LOCK = Path(__file__).with_name("requirements.lock")
+INGESTION = Path(__file__).with_name("ingestion.lock")
+DAY = Path(__file__).with_name("day.lock")
 CACHE = Path(__file__).resolve().parents[2] / ".atlas" / "layers"
 LAMBDA_PYTHON = "3.13"
+LAMBDA_PLATFORM = "manylinux_2_28"
+"""Lambda's Amazon Linux 2023 has glibc 2.34, and DuckDB's wheels for arm64 want 2.28 at least."""
 
 
 class LayerError(RuntimeError):
@@ -42,23 +45,22 @@ class Target:
         """What makes uv choose wheels of the target."""
         if not self.foreign:
             return []
-        return ["--python-platform", f"{self.machine}-manylinux2014", "--python-version", self.python]
+        return ["--python-platform", f"{self.machine}-{LAMBDA_PLATFORM}", "--python-version", self.python]
 
 
-def build(architecture: str, cache: Path = CACHE) -> Path:
-    """The folder that holds the layer for an architecture; installed if it is not there yet.
+def build(lock: Path, architecture: str, cache: Path = CACHE) -> Path:
+    """The folder that holds a lock file's packages for an architecture; installed if it is not there yet.
 
     Raises LayerError.
     """
     target = Target.of(architecture)
-    lock = LOCK.read_bytes()
-    key = hashlib.sha256(lock + f"{target} {sys.platform if not target.foreign else 'linux'}".encode())
+    key = hashlib.sha256(lock.read_bytes() + f"{target} {sys.platform if not target.foreign else 'linux'}".encode())
     ready = cache / key.hexdigest()[:16]
     if ready.is_dir():
         return ready
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
-        _install(target, Path(building) / "layer" / "python")
+        _install(lock, target, Path(building) / "layer" / "python")
         try:
             # In one step: whoever is killed half-way leaves nothing that looks like a layer.
             os.rename(Path(building) / "layer", ready)  # noqa: PTH104 - Path.rename reads no better
@@ -68,8 +70,8 @@ def build(architecture: str, cache: Path = CACHE) -> Path:
     return ready
 
 
-def _install(target: Target, folder: Path) -> None:
-    wanted = ["--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK)]
+def _install(lock: Path, target: Target, folder: Path) -> None:
+    wanted = ["--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)]
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
     command += ["--target", str(folder), "--link-mode", "copy", *target.options, *wanted]
     try:
@@ -77,9 +79,9 @@ def _install(target: Target, folder: Path) -> None:
     except subprocess.CalledProcessError as failed:
         raise LayerError(
             f"the Lambda layer for {target.machine}, Python {target.python}, could not be installed from "
-            f"{LOCK.relative_to(LOCK.parents[2])}. If uv is missing, run make setup; if a package has no "
-            "wheel for that platform, choose another version in stacks/layer/requirements.in and run make "
-            f"lock; without a network, synthesize once with one. uv says:\n{failed.stderr.strip()}"
+            f"stacks/layer/{lock.name}. If uv is missing, run make setup; if a package has no wheel for that "
+            f"platform, choose another version in stacks/layer/{lock.stem}.in and run make lock; without a "
+            f"network, synthesize once with one. uv says:\n{failed.stderr.strip()}"
         ) from failed
     shutil.rmtree(folder / "bin", ignore_errors=True)  # scripts that name this machine's Python
     (folder / ".lock").unlink(missing_ok=True)

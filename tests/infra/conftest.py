@@ -1,9 +1,10 @@
-"""The synthesized templates of every stage, made once."""
+"""The synthesized templates of every stage, and the emulator that executes the state machine, made once each."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from aws_cdk import App
 
 from stacks.config import StageConfig, read_context
 from stacks.stage import build_stage
+from tests.infra.state_machine_world import World, emulator
 
 STAGES = ("local", "dev", "prod")
 Json = dict[str, Any]
@@ -100,3 +102,16 @@ def prod(stages: dict[str, Synth]) -> Synth:
 @pytest.fixture(scope="session")
 def dev(stages: dict[str, Synth]) -> Synth:
     return stages["dev"]
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with emulator(tmp_path_factory.mktemp("emulator")) as started:
+        yield started
+
+
+@pytest.fixture
+def world(running: World) -> World:
+    running.make_ledger()
+    running.notices()
+    return running

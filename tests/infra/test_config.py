@@ -56,6 +56,9 @@ def test_a_missing_key_is_named_by_its_path(context: dict[str, Any]) -> None:
         ("ingestion", "memory_mb", 64, "a whole number from 128 to 10240"),
         ("ingestion", "memory_mb", True, "a whole number from 128 to 10240"),
         ("jobs", "worker_type", "Z.1X", "one of G.1X"),
+        ("day", "memory_mb", 256, "a whole number from 512 to 10240"),
+        ("day", "timeout_seconds", 901, "a whole number from 60 to 900"),
+        ("day", "max_megabytes", 0, "a whole number from 1 to 1048576"),
         ("orchestration", "schedules_enabled", "yes", "true or false"),
         ("orchestration", "daily_at_utc", "24:00", "a UTC time as HH:MM"),
         ("retention", "logs_days", 8, "one of 1, 3, 5"),
@@ -78,6 +81,7 @@ def test_a_wrong_value_is_refused_with_what_was_expected(
         ("notification_emails", "a@example.com", "a list"),
         ("notification_emails", ["nobody"], "an e-mail address"),
         ("jobs", 3, "mapping"),
+        ("engine", "spark", "engine of stage dev must be one of auto, lambda, glue"),
     ],
 )
 def test_a_wrong_value_at_the_top_is_refused_too(

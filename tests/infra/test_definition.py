@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
-from atlas import ledger
+from atlas import lake, ledger
 from atlas.settings import JobSettings
 from stacks.config import StageConfig, read_context
 from stacks.orchestration import (
     DEFINITION,
+    FUNCTION_CALLS,
     JOB_GRACE_SECONDS,
+    MAX_DAYS,
     START_RETRY_SECONDS,
+    WEIGH_FILES,
+    WEIGH_PAGES,
     definition,
     lock_seconds,
 )
 from tests.infra.conftest import STAGES
+from tests.infra.state_machine_server import OUTGROWN
 
 Json = dict[str, Any]
 
@@ -64,6 +70,20 @@ def test_names_of_states_are_unique_in_the_whole_machine() -> None:
     assert max(map(len, names)) <= 80
 
 
+def _assigned(machine: Json) -> set[str]:
+    states = machine["States"].values()
+    places = [place for state in states for place in (state, *state.get("Choices", []), *state.get("Catch", []))]
+    return {name for place in places for name in place.get("Assign", {})}
+
+
+def test_no_variable_inside_a_map_has_the_name_of_one_outside() -> None:
+    """AWS refuses such a definition; the emulator does not."""
+    outer, *inner = MACHINES
+    assert _assigned(outer)
+    for machine in inner:
+        assert not _assigned(outer) & _assigned(machine)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_timeout_and_retries(name: str) -> None:
     assert TASKS[name]["TimeoutSeconds"]
@@ -91,7 +111,7 @@ def _waits(retry: Json) -> float:
     return waits
 
 
-@pytest.mark.parametrize("name", ["Normalize", "Aggregate"])
+@pytest.mark.parametrize("name", ["Normalize", "Aggregate", "Run the function"])
 def test_waiting_for_a_job_s_start_is_bounded(name: str) -> None:
     assert sum(map(_waits, TASKS[name]["Retry"])) <= START_RETRY_SECONDS
 
@@ -101,7 +121,41 @@ def test_the_lock_outlives_the_longest_run(stage: str) -> None:
     config = StageConfig.load(stage, read_context())
     job = config.jobs.timeout_minutes * 60 + JOB_GRACE_SECONDS
     assert f'"TimeoutSeconds": {job}' in definition(config)
-    assert lock_seconds(config) > 2 * (job + START_RETRY_SECONDS)
+    function = FUNCTION_CALLS * config.day.timeout_seconds
+    assert lock_seconds(config) > function + START_RETRY_SECONDS + 2 * (job + START_RETRY_SECONDS)
+
+
+def test_the_function_is_called_no_more_often_than_the_lock_allows_for() -> None:
+    throttled, lost = TASKS["Run the function"]["Retry"]
+    assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]  # a call that did not happen
+    assert lost["MaxAttempts"] == FUNCTION_CALLS - 1
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_function_is_waited_for_until_lambda_itself_has_ended_it(stage: str) -> None:
+    config = StageConfig.load(stage, read_context())
+    days = json.loads(definition(config))["States"]["Process the days"]["ItemProcessor"]["States"]
+    assert days["Run the function"]["TimeoutSeconds"] > config.day.timeout_seconds
+
+
+def test_the_errors_that_say_that_a_day_is_too_large_are_those_that_the_runs_are_tried_with() -> None:
+    outgrown, failed = TASKS["Run the function"]["Catch"]
+    assert outgrown["ErrorEquals"] == list(OUTGROWN.values())
+    assert failed["ErrorEquals"] == ["States.ALL"]
+
+
+def test_a_failover_that_cannot_be_counted_goes_on_all_the_same() -> None:
+    [caught] = TASKS["Count the failover"]["Catch"]
+    assert caught["ErrorEquals"] == ["States.ALL"]
+    assert caught["Next"] == TASKS["Count the failover"]["Next"] == "Normalize"
+
+
+def test_a_weighing_keeps_within_what_a_state_and_an_execution_may_hold() -> None:
+    file = json.dumps({"share": {"M": {"bytes": {"N": str(10**12)}}}})
+    last_key = json.dumps({"pk": {"S": "DAY#2024-11-29"}, "sk": {"S": "FILE#" + "\x01" * lake.MAX_KEY_BYTES}})
+    assert WEIGH_FILES * (len(file) + 1) + len(last_key) + 100 < 256 * 1024
+    events_of_a_day, events_of_a_page = 100, 7
+    assert MAX_DAYS * (events_of_a_day + WEIGH_PAGES * events_of_a_page) < 25_000
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if "dynamodb" in TASKS[name]["Resource"]])
@@ -127,6 +181,14 @@ def test_the_machine_and_the_ledger_agree_on_names() -> None:
     assert f"{{'#day': '{ledger.DAY}'}}" in find
     assert set(TASKS["Lock the day"]["Arguments"]["Key"]) == {ledger.PK, ledger.SK}
     assert TASKS["Lock the day"]["Arguments"]["Key"][ledger.SK]["S"] == ledger.STATE
+    weigh = TASKS["Weigh the day"]["Arguments"]
+    assert f"'{ledger.PK} = :day AND begins_with({ledger.SK}, :file)'" in weigh
+    assert "'ProjectionExpression': '#share.#bytes'" in weigh
+    day, key = date(2024, 11, 29), ledger.day_file_key(date(2024, 11, 29), "")
+    assert "{'S': 'DAY#' & $states.input.process_date}, ':file': {'S': 'FILE#'}" in weigh
+    assert key == {ledger.PK: f"DAY#{day}", ledger.SK: "FILE#"}
+    file = ledger.DayFile(day, "raw/x", "ndjson", "v", "", ledger.Share(bytes=7)).to_item()
+    assert file["share"]["bytes"] == 7
 
 
 def test_every_placeholder_is_filled(prod: Any) -> None:

@@ -50,6 +50,10 @@ def _crawler(name: str) -> str:
 _WRITTEN_BY_JOBS = {f"{LAKE}/{prefix}*" for prefix in ("processed/", "analytics/", "rejected/data_quality/")}
 _WRITTEN_BY_INGEST = {f"{LAKE}/{prefix}*" for prefix in ("validated/", "archive/", "rejected/system/lambda/")}
 _JOB_LOGS = _logs("/atlas/prod/jobs/error", "/atlas/prod/jobs/output")
+_WRITTEN_BY_DAY = {
+    f"{LAKE}/{prefix}*"
+    for prefix in ("processed/_manifests/", "processed/logs/", "rejected/data_quality/", "analytics/")
+}
 _RUNS = {_job("normalize"), _job("aggregate")}
 _CRAWLERS = {_crawler("silver"), _crawler("gold")}
 
@@ -75,6 +79,23 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "sqs:GetQueueAttributes": {"<IngestQueue.Arn>"},
         "logs:CreateLogStream": _logs("/aws/lambda/atlas-ingest-prod"),
         "logs:PutLogEvents": _logs("/aws/lambda/atlas-ingest-prod"),
+    },
+    "atlas-lambda-day-role-prod": {
+        "s3:GetObject": {f"{LAKE}/validated/*", f"{LAKE}/analytics/_staging/*"},
+        "s3:ListBucket": {
+            f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
+            "analytics/_staging/*, analytics/_staging"
+        },
+        "s3:PutObject": {*_WRITTEN_BY_DAY, f"{LAKE}/rejected/system/glue/*"},
+        "s3:AbortMultipartUpload": _WRITTEN_BY_DAY,
+        "s3:DeleteObject": {
+            f"{LAKE}/{prefix}*" for prefix in ("processed/logs/", "rejected/data_quality/", "analytics/_staging/")
+        },
+        "dynamodb:Query": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "sns:Publish": {TOPIC},
+        "logs:CreateLogStream": _logs("/aws/lambda/atlas-day-prod"),
+        "logs:PutLogEvents": _logs("/aws/lambda/atlas-day-prod"),
     },
     "atlas-glue-etl-role-prod": {
         "s3:GetObject": {
@@ -128,13 +149,15 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "logs:PutLogEvents": _logs("/aws-glue/crawlers"),
     },
     "atlas-step-functions-role-prod": {
+        "lambda:InvokeFunction": {f"arn:aws:lambda:{_HERE}:function:atlas-day-prod"},
+        "cloudwatch:PutMetricData": {"* in Atlas"},
         "glue:StartJobRun": _RUNS,
         "glue:GetJobRun": _RUNS,
         "glue:GetJobRuns": _RUNS,
         "glue:BatchStopJobRun": _RUNS,
         "glue:StartCrawler": _CRAWLERS,
         "glue:GetCrawler": _CRAWLERS,
-        "dynamodb:Query": {f"{LEDGER}/index/dirty-days"},
+        "dynamodb:Query": {LEDGER, f"{LEDGER}/index/dirty-days"},
         "dynamodb:UpdateItem": {LEDGER},
         "sns:Publish": {TOPIC},
         # Log delivery can be granted on everything only.
@@ -156,7 +179,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def _simple(resource: str, statement: dict[str, Any]) -> str:
-    """A resource in words: generated parts of names left out, a condition on the listing's prefix added."""
+    """A resource in words: generated parts of names left out, a condition on a prefix or a namespace added."""
     if "/cdk-hnb659fds-assets" in resource or "-assets-111122223333" in resource:
         return resource.rsplit("/", 1)[0] + "/<asset>"
     for name in ("IngestQueue", "Daily"):
@@ -165,6 +188,9 @@ def _simple(resource: str, statement: dict[str, Any]) -> str:
     condition = statement.get("Condition")
     if condition is None:
         return resource
+    if condition.keys() == {"StringEquals"}:
+        assert set(condition["StringEquals"]) == {"cloudwatch:namespace"}
+        return f"{resource} in {condition['StringEquals']['cloudwatch:namespace']}"
     assert set(condition) == {"StringLike"}
     assert set(condition["StringLike"]) == {"s3:prefix"}
     return f"{resource} under {', '.join(_listed(condition['StringLike']['s3:prefix']))}"
@@ -194,6 +220,7 @@ def test_there_are_these_roles_and_no_policy_outside_them(prod: Synth) -> None:
     assert roles == set(ALLOWED)
     assert roles == {
         names.ingest_role,
+        names.day_role,
         names.glue_role,
         names.crawler_role,
         names.state_machine_role,
@@ -217,6 +244,7 @@ def test_no_role_has_a_wildcard_action(stages: dict[str, Synth], stage: str) -> 
     ("role", "service"),
     [
         ("atlas-lambda-ingestion-role-prod", "lambda.amazonaws.com"),
+        ("atlas-lambda-day-role-prod", "lambda.amazonaws.com"),
         ("atlas-glue-etl-role-prod", "glue.amazonaws.com"),
         ("atlas-glue-crawler-role-prod", "glue.amazonaws.com"),
         ("atlas-step-functions-role-prod", "states.amazonaws.com"),
@@ -235,7 +263,9 @@ PERMISSIONS_OF_A_RESOURCE = {
         "glue:GetJobRuns",
         "glue:BatchStopJobRun",
     },
+    "lambda:invoke": {"lambda:InvokeFunction"},
     "sns:publish": {"sns:Publish"},
+    "aws-sdk:cloudwatch:putMetricData": {"cloudwatch:PutMetricData"},
     "aws-sdk:glue:startCrawler": {"glue:StartCrawler"},
     "aws-sdk:glue:getCrawler": {"glue:GetCrawler"},
     "aws-sdk:dynamodb:query": {"dynamodb:Query"},

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from aws_cdk import App
 
 from atlas import lake, ledger, schema
 from atlas.names import Names
-from atlas.settings import IngestSettings
+from atlas.settings import DaySettings, IngestSettings
 from stacks import assets, layer
 from stacks.config import StageConfig, read_context
 from stacks.stage import build_stage
@@ -128,7 +129,23 @@ def test_a_file_is_not_handed_out_twice_while_it_is_worked_on(prod: Synth) -> No
     assert mapping["ScalingConfig"]["MaximumConcurrency"] == prod.config.ingestion.max_concurrency
 
 
-def test_the_function_gets_settings_that_it_can_read(prod: Synth) -> None:
+def test_the_day_function_has_what_the_stage_and_its_settings_say(stages: dict[str, Synth]) -> None:
+    for stage, memory in (("prod", 3008), ("local", 1024)):
+        function = stages[stage].one("AWS::Lambda::Function", FunctionName=Names(stage).day_function)
+        sizes = stages[stage].config.day
+        assert sizes.memory_mb == function["MemorySize"] == memory
+        assert function["Timeout"] == sizes.timeout_seconds
+        assert function["EphemeralStorage"] == {"Size": sizes.ephemeral_storage_mb}
+        assert function["Handler"] == "lambda_day.handler.handler"
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert DaySettings.from_env(function["Environment"]["Variables"]) == DaySettings(
+            f"atlas-lake-{stage}-111122223333-eu-central-1",
+            Names(stage).ledger_table,
+            f"arn:aws:sns:eu-central-1:111122223333:{Names(stage).topic}",
+        )
+
+
+def test_the_ingestion_function_gets_settings_that_it_can_read(prod: Synth) -> None:
     function = prod.one("AWS::Lambda::Function", FunctionName=Names("prod").ingest_function)
     settings = IngestSettings.from_env(function["Environment"]["Variables"])
     assert settings == IngestSettings(
@@ -143,7 +160,7 @@ def test_the_function_gets_settings_that_it_can_read(prod: Synth) -> None:
 def test_every_log_group_forgets(stages: dict[str, Synth], stage: str) -> None:
     groups = stages[stage].resources("AWS::Logs::LogGroup")
     kept = stages[stage].config.retention.logs_days
-    assert len(groups) == 4
+    assert len(groups) == 5
     assert {group["RetentionInDays"] for group in groups} == {kept}
 
 
@@ -219,7 +236,7 @@ def _asset(synth: Synth, *holding: str) -> Path:
     return found[0]
 
 
-@pytest.mark.parametrize("package", ["lambda_ingest", "glue_jobs"])
+@pytest.mark.parametrize("package", ["lambda_ingest", "lambda_day", "glue_jobs"])
 def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str) -> None:
     asset = _asset(prod, package)
     assert {path.name for path in asset.iterdir()} == {"atlas", package}
@@ -230,7 +247,12 @@ def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str)
         assert there == {path for path in ours if path.suffix != ".pyc"}
 
 
-def test_the_layer_holds_all_that_the_function_imports(stages: dict[str, Synth], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("package", "lock"), [("lambda_ingest", layer.INGESTION), ("lambda_day", layer.DAY)], ids=["ingestion", "day"]
+)
+def test_a_layer_holds_all_that_its_function_imports(
+    stages: dict[str, Synth], tmp_path: Path, package: str, lock: Path
+) -> None:
     """As in Lambda: our asset, the layer, the standard library and the runtime's boto3, and nothing else."""
     local = stages["local"]
     runtime = tmp_path / "runtime"
@@ -238,9 +260,9 @@ def test_the_layer_holds_all_that_the_function_imports(stages: dict[str, Synth],
     site = Path(boto3.__file__).parents[1]
     for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
         (runtime / name).symlink_to(site / name)
-    path = [_asset(local, "lambda_ingest"), layer.build("host") / "python", runtime]
+    path = [_asset(local, package), layer.build(lock, "host") / "python", runtime]
     told = subprocess.run(
-        [sys.executable, "-S", "-c", "import lambda_ingest.handler as h; print(callable(h.handler))"],
+        [sys.executable, "-S", "-c", f"import {package}.handler as h; print(callable(h.handler))"],
         env={
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "PATH": os.environ["PATH"],
@@ -255,20 +277,25 @@ def test_the_layer_holds_all_that_the_function_imports(stages: dict[str, Synth],
     assert told.stdout.strip() == "True", told.stderr
 
 
-def test_the_layer_for_aws_is_for_its_platform(prod: Synth) -> None:
-    del prod
-    binaries = [path.name for path in (layer.build("arm64") / "python").rglob("*.so")]
+@pytest.mark.parametrize("lock", [layer.INGESTION, layer.DAY], ids=lambda lock: lock.stem)
+def test_a_layer_for_aws_is_for_its_platform_and_fits(lock: Path) -> None:
+    folder = layer.build(lock, "arm64") / "python"
+    binaries = [path.name for path in folder.rglob("*.so")]
     assert binaries
     assert all("cpython-313-aarch64" in name or "abi3" in name for name in binaries)
+    wheels = " ".join(path.read_text() for path in folder.glob("*.dist-info/WHEEL"))
+    assert "_aarch64" in wheels
+    assert "_x86_64" not in wheels
+    assert max([17, *map(int, re.findall(r"manylinux_2_(\d+)_", wheels))]) <= 34  # Amazon Linux 2023's glibc
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert size < 150 << 20  # of the 250 MiB that a function and its layers may have
 
 
-def test_a_layer_that_cannot_be_installed_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "stacks" / "layer" / "requirements.lock"
-    lock.parent.mkdir(parents=True)
+def test_a_layer_that_cannot_be_installed_says_what_to_do(tmp_path: Path) -> None:
+    lock = tmp_path / "day.lock"
     lock.write_text("orjson==3.13.0 --hash=sha256:" + "0" * 64 + "\n")
-    monkeypatch.setattr(layer, "LOCK", lock)
-    with pytest.raises(layer.LayerError, match="make lock"):
-        layer.build("host", tmp_path / "cache")
+    with pytest.raises(layer.LayerError, match=r"stacks/layer/day\.in and run make lock"):
+        layer.build(lock, "host", tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -1,199 +1,13 @@
-"""What the state machine does, by executing its definition with jobs that are told what to do."""
+"""What the state machine does, by executing its definition with a function and jobs that are told what to do."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
-from stacks.config import StageConfig, read_context
-from stacks.orchestration import definition
 from tests.infra import state_machine_server as jobs
-
-HERE = Path(__file__).parent
-LEDGER = "ledger-of-tests"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-Item = dict[str, Any]
-
-
-class World:
-    """The emulator with the state machine, its ledger, its crawlers and somebody who hears its notices."""
-
-    def __init__(self, endpoint: str) -> None:
-        session: Any = boto3.Session()
-
-        def client(service: str) -> Any:
-            return session.client(
-                service,
-                endpoint_url=endpoint,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-            )
-
-        self.states, self.dynamodb, self.glue = client("stepfunctions"), client("dynamodb"), client("glue")
-        self.sqs = client("sqs")
-        sns = client("sns")
-        self.topic = sns.create_topic(Name="notices")["TopicArn"]
-        self.queue = self.sqs.create_queue(QueueName="notices")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]
-        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn["QueueArn"])
-        self.glue.create_database(DatabaseInput={"Name": "logs"})
-        for name in ("silver", "gold"):
-            self.glue.create_crawler(
-                Name=name,
-                Role="arn:aws:iam::000000000000:role/crawler",
-                Targets={"CatalogTargets": [{"DatabaseName": "logs", "Tables": ["logs"]}]},
-            )
-        self.machine = self.states.create_state_machine(
-            name="daily", definition=self._definition(), roleArn="arn:aws:iam::000000000000:role/machine"
-        )["stateMachineArn"]
-        self.make_ledger()
-
-    def _definition(self) -> str:
-        text = definition(StageConfig.load("local", read_context()))
-        names = {
-            "ledger_table": LEDGER,
-            "dirty_index": "dirty-days",
-            "normalize_job": "normalize",
-            "aggregate_job": "aggregate",
-            "silver_crawler": "silver",
-            "gold_crawler": "gold",
-            "topic_arn": self.topic,
-        }
-        for name, value in names.items():
-            text = text.replace(f"${{{name}}}", value)
-        return text
-
-    def make_ledger(self) -> None:
-        """An empty ledger."""
-        if LEDGER in self.dynamodb.list_tables()["TableNames"]:
-            self.dynamodb.delete_table(TableName=LEDGER)
-        names = ("pk", "sk", "dirty", "day")
-        self.dynamodb.create_table(
-            TableName=LEDGER,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            KeySchema=_keys("pk", "sk"),
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "dirty-days",
-                    "KeySchema": _keys("dirty", "day"),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-
-    def state_of(self, day: str) -> Item:
-        """The day's state in the ledger, without type marks."""
-        item = self.dynamodb.get_item(TableName=LEDGER, Key=_day_key(day)).get("Item", {})
-        return {name: next(iter(value.values())) for name, value in item.items()}
-
-    def given(self, day: str, **attributes: str | int) -> None:
-        """A day's state as the ledger has it before a run; `dirty` unless said otherwise."""
-        given: dict[str, str | int] = {"day": day, "dirty": "yes", "changes": 1, **attributes}
-        marked = {
-            name: {"N": str(value)} if isinstance(value, int) else {"S": value}
-            for name, value in given.items()
-            if value != ""
-        }
-        self.dynamodb.put_item(TableName=LEDGER, Item={**_day_key(day), **marked})
-
-    def run(self, request: object) -> Item:
-        """Execute to the end; the execution, with `days` of its outcome by day."""
-        started = self.states.start_execution(stateMachineArn=self.machine, input=json.dumps(request))
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            execution: Item = self.states.describe_execution(executionArn=started["executionArn"])
-            if execution["status"] != "RUNNING":
-                break
-            time.sleep(0.05)
-        told = str(execution.get("cause") or execution["output"])
-        days = json.loads(told)["days"] if told.startswith("{") else []
-        return {**execution, "days": {day["process_date"]: day for day in days}}
-
-    def outcomes(self, request: object) -> dict[str, str]:
-        """Execute to the end; the outcome of each day."""
-        return {day: told["outcome"] for day, told in self.run(request)["days"].items()}
-
-    def notices(self) -> list[Item]:
-        """The notices since the last look."""
-        messages = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
-        for message in messages:
-            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in messages]
-
-
-def _keys(partition: str, sort: str) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": partition, "KeyType": "HASH"},
-        {"AttributeName": sort, "KeyType": "RANGE"},
-    ]
-
-
-def _day_key(day: str) -> dict[str, dict[str, str]]:
-    return {"pk": {"S": f"DAY#{day}"}, "sk": {"S": "STATE"}}
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    scratch = tmp_path_factory.mktemp("emulator")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **CREDENTIALS,
-        "AWS_ENDPOINT_URL": endpoint,
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "S3_DATA_DIR": str(scratch),
-        "TMPDIR": str(scratch),
-        "SFN_WAIT_SCALE": "0.02",
-        "TEST_LEDGER": LEDGER,
-    }
-    with (scratch / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, str(HERE / "state_machine_server.py")],
-            cwd=scratch,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1)  # noqa: S310
-                break
-            except (urllib.error.URLError, OSError):
-                assert server.poll() is None, (scratch / "log").read_text()
-                time.sleep(0.1)
-        yield World(endpoint)
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.fixture
-def world(emulator: World) -> World:
-    emulator.make_ledger()
-    emulator.notices()
-    return emulator
+from tests.infra.state_machine_world import Item, World
 
 
 @pytest.mark.parametrize(
@@ -240,6 +54,9 @@ def test_an_empty_request_means_the_day_before_the_execution(world: World) -> No
         ({"scheduled_time": "2024-13-01T00:20:00Z"}, "not a day: 2024-13-01;"),
         ({"date": "2024-11-29"}, 'the request is {"date":"2024-11-29"}'),
         ({"process_date": "2024-11-29", "sweep": True}, "expected {}"),
+        ({"process_date": "2024-11-29", "engine": "spark"}, "not an engine: spark; expected auto, lambda or glue"),
+        ({"engine": None}, "not an engine: null;"),
+        ({"engine": ["glue"], "sweep": True}, 'not an engine: ["glue"];'),
         ([], "expected {}"),
         ("2024-11-29", "expected {}"),
     ],

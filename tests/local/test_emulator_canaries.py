@@ -43,6 +43,9 @@ def test_the_version_is_the_one_that_was_patched() -> None:
         (glue, "_update_job", ["data"]),
         (lambda_runtime, "_detect_runtime_binary", ["runtime"]),
         (lambda_svc, "_execute_function_warm", ["func", "event", "request_id"]),
+        (stepfunctions, "_add_event", ["execution", "event_type", "details"]),
+        (stepfunctions, "_call_lambda", ["func_ref", "event"]),
+        (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
         (s3, "_put_object", ["bucket_name", "key", "body", "headers"]),
         (stepfunctions, "_invoke_aws_sdk_integration", ["resource", "input_data"]),
     ],
@@ -63,6 +66,18 @@ def test_step_functions_lacks_the_glue_integration() -> None:
     known = stepfunctions._SERVICE_DISPATCH
     assert not any("glue" in resource for resource in known)
     assert "arn:aws:states:::sqs:sendMessage" in known  # else the table is not the one we add to
+
+
+def test_the_history_lacks_the_states_of_a_map() -> None:
+    assert "_add_event" not in _source(stepfunctions._run_sub_machine)
+    assert 'ctx["State"] = {"Name": current_name' in _source(stepfunctions._run_sub_machine)
+    assert 'item_ctx["Map"] = ' in _source(stepfunctions._run_map_items)
+
+
+def test_a_function_without_room_for_a_call_is_an_unknown_error_in_step_functions() -> None:
+    assert 'body.get("errorType", "Lambda.Unknown")' in _source(stepfunctions._call_lambda)
+    told = lambda_svc._throttle_response("reason", "message")["body"]
+    assert (told["__type"], "errorType" in told) == ("TooManyRequestsException", False)
 
 
 def test_a_spark_job_without_docker_succeeds_without_running() -> None:
@@ -124,6 +139,7 @@ def test_node_functions_lack_the_s3_client_of_the_aws_sdk() -> None:
 
 def test_all_errors_of_functions_have_one_type() -> None:
     assert 'error_type = "Runtime.HandlerError"' in _source(lambda_svc._execute_function_warm)
+    assert '"error": "Worker process died"' in _source(lambda_runtime.Worker.invoke)
 
 
 def test_ministack_binds_every_interface_unless_told() -> None:

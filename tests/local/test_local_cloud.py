@@ -54,7 +54,22 @@ FUNCTION = """
             more = False
         private = [n for n in os.environ if n.startswith("MINISTACK") or n in ("AUTH", "GATEWAY_PORT")]
         who = boto3.client("sts").get_caller_identity()["Arn"]
-        return {"venv": more, "private": private, "who": who}
+        memory = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
+        return {"venv": more, "private": private, "who": who, "memory": memory}
+"""
+ENDINGS = """
+    import os, signal, time
+    class DayTooLargeError(Exception):
+        pass
+    def handler(event, context):
+        match event["how"]:
+            case "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "takes too long":
+                time.sleep(60)
+            case "raises":
+                raise DayTooLargeError("too large")
+        return {}
 """
 
 
@@ -176,12 +191,58 @@ def test_a_function_has_its_role_and_boto3_and_nothing_of_ours(made: Made) -> No
         Handler="index.handler",
         Role=role,
         Code={"ZipFile": zipped(index=FUNCTION)},
+        MemorySize=1024,
     )
     answer = json.loads(functions.invoke(FunctionName=made.name)["Payload"].read())
-    assert (answer["venv"], answer["private"]) == (False, [])
+    assert (answer["venv"], answer["private"], answer["memory"]) == (False, [], "1024")
     assert f"assumed-role/{role.rsplit('/', 1)[-1]}/" in answer["who"]
     failed = functions.invoke(FunctionName=made.name, Payload=json.dumps({"raise": True}))
     assert json.loads(failed["Payload"].read())["errorType"] == "KeyError"
+
+
+def test_a_function_in_a_map_ends_with_the_errors_of_aws_and_leaves_its_tasks_in_the_history(made: Made) -> None:
+    functions = made.session.client("lambda")
+    for name, timeout in ((made.name, 2), (f"{made.name}-full", 3)):
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Handler="index.handler",
+            Role=made.role("lambda.amazonaws.com", allow("logs:*", "*")),
+            Code={"ZipFile": zipped(index=ENDINGS)},
+            Timeout=timeout,
+        )
+    functions.put_function_concurrency(FunctionName=f"{made.name}-full", ReservedConcurrentExecutions=0)
+    endings = {
+        "ends well": None,
+        "raises": "DayTooLargeError",
+        "is killed": "Runtime.ExitError",
+        "takes too long": "Sandbox.Timedout",
+        "has no room": "Lambda.TooManyRequestsException",
+    }
+    call = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {
+            "FunctionName": f"{{% '{made.name}' & ($states.input.how = 'has no room' ? '-full' : '') %}}",
+            "Payload": "{% $states.input %}",
+        },
+        "Output": None,
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput.Error %}", "Next": "Caught"}],
+        "End": True,
+    }
+    inner = {"StartAt": "Call", "States": {"Call": call, "Caught": {"Type": "Pass", "End": True}}}
+    items = [{"how": how} for how in endings]
+    each = {"Type": "Map", "Items": items, "ItemProcessor": inner, "End": True}
+    ended = made.execute({"StartAt": "Each", "States": {"Each": each}})
+    assert ended["status"] == "SUCCEEDED", ended["cause"]
+    assert json.loads(ended["output"]) == list(endings.values())
+
+    sfn = made.session.client("stepfunctions")
+    history = sfn.get_execution_history(executionArn=ended["executionArn"])["events"]
+    entered = [event["stateEnteredEventDetails"] for event in history if event["type"] == "TaskStateEntered"]
+    assert {state["name"] for state in entered} == {"Call"}
+    assert sorted(json.loads(state["input"])["how"] for state in entered) == sorted(endings)
+    assert len([event for event in history if event["type"] == "TaskStateExited"]) == len(endings)
 
 
 def test_a_spark_job_runs_in_a_state_machine_with_its_role(cloud: Emulator, made: Made) -> None:

@@ -1,0 +1,54 @@
+"""The function that does the work of both Glue jobs for a day that fits one machine."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from atlas import lake
+from atlas.settings import DaySettings
+from stacks import layer
+from stacks.arns import Arns
+from stacks.base import AtlasStack
+from stacks.functions import python_function
+from stacks.roles import allow, listing
+
+
+def day_function(stack: AtlasStack) -> lambda_.Function:
+    """The day function, in the stack of the jobs whose place it takes."""
+    settings = DaySettings(
+        bucket=stack.arns.bucket_name, ledger_table=stack.names.ledger_table, topic_arn=stack.arns.topic
+    )
+    return python_function(
+        stack,
+        "Day",
+        name=stack.names.day_function,
+        description="A day of validated records into silver and gold, on one machine",
+        package="lambda_day",
+        lock=layer.DAY,
+        role=stack.names.day_role,
+        purpose="The day function: validated into silver and gold",
+        statements=day_statements(stack.arns),
+        environment=settings.to_env(),
+        sizes=stack.config.day,
+    )
+
+
+def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
+    """What the day function may do."""
+    replaced = (lake.LOGS, lake.REJECTED_RECORDS, lake.STAGING)
+    return [
+        allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        # What the day had before, and what a run that died has left in staging.
+        listing("FindWhatGoes", arns.bucket, *replaced),
+        allow("RemoveWhatGoes", ["s3:DeleteObject"], arns.objects(*replaced)),
+        allow(
+            "WriteDays",
+            ["s3:PutObject", "s3:AbortMultipartUpload"],  # an upload in parts may be given up
+            arns.objects(lake.MANIFESTS, lake.LOGS, lake.REJECTED_RECORDS, lake.ANALYTICS),
+        ),
+        allow("PublishWhatIsStaged", ["s3:GetObject"], arns.objects(lake.STAGING)),
+        allow("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
+        allow("KeepTheLedger", ["dynamodb:Query", "dynamodb:UpdateItem"], [arns.ledger_table]),
+        allow("Notify", ["sns:Publish"], [arns.topic]),
+    ]

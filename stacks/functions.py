@@ -1,0 +1,98 @@
+"""Our Lambda functions: what they all have, in one place."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from stacks import assets, layer
+from stacks.base import AtlasStack
+from stacks.roles import allow, service_role
+
+_RUNTIME = lambda_.Runtime.PYTHON_3_13
+
+
+class Sizes(Protocol):
+    """What a stage says of a function."""
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory; Lambda gives processors in proportion."""
+
+    @property
+    def timeout_seconds(self) -> int:
+        """How long one call may take."""
+
+    @property
+    def ephemeral_storage_mb(self) -> int:
+        """Scratch disk."""
+
+
+def python_function(
+    stack: AtlasStack,
+    construct_id: str,
+    *,
+    name: str,
+    description: str,
+    package: str,
+    lock: Path,
+    role: str,
+    purpose: str,
+    statements: Sequence[iam.PolicyStatement],
+    environment: Mapping[str, str],
+    sizes: Sizes,
+) -> lambda_.Function:
+    """The function `<package>.handler.handler` with its layer, its log group and its role.
+
+    `lock` lists the layer's packages; the role may do what `statements` say, and write its own log.
+    """
+    architecture = _architecture(stack.config.architecture)
+    log_group_name = f"/aws/lambda/{name}"
+    log_group = stack.log_group(f"{construct_id}Logs", log_group_name)
+    log = allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arns.log_streams(log_group_name)])
+    third_party = lambda_.LayerVersion(
+        stack,
+        f"{construct_id}ThirdParty",
+        description=f"Third-party packages of {name}: stacks/layer/{lock.name}",
+        code=lambda_.Code.from_asset(
+            str(layer.build(lock, stack.config.architecture)), exclude=["**/__pycache__", "**/*.pyc"]
+        ),
+        compatible_runtimes=[_RUNTIME],
+        compatible_architectures=[architecture],
+    )
+    return lambda_.Function(
+        stack,
+        construct_id,
+        function_name=name,
+        description=description,
+        runtime=_RUNTIME,
+        architecture=architecture,
+        handler=f"{package}.handler.handler",
+        code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", package)),
+        layers=[third_party],
+        role=service_role(
+            stack,
+            f"{construct_id}Role",
+            name=role,
+            service="lambda.amazonaws.com",
+            description=purpose,
+            statements=[*statements, log],
+        ),
+        environment=dict(environment),
+        memory_size=sizes.memory_mb,
+        timeout=Duration.seconds(sizes.timeout_seconds),
+        ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),
+        logging_format=lambda_.LoggingFormat.JSON,
+        log_group=log_group,
+    )
+
+
+def _architecture(name: str) -> lambda_.Architecture:
+    machine = platform.machine() if name == "host" else name
+    return lambda_.Architecture.ARM_64 if machine in ("arm64", "aarch64") else lambda_.Architecture.X86_64
