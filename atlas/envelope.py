@@ -4,7 +4,7 @@ r"""The validated zone's lines: one JSON object a record, written by ingestion, 
     {"line":18,"error":"malformed_record","raw":"{\"timestamp\": ..."}
 
 `record` is the producer's object, byte for byte where the source was JSON. A line with `error` is a record
-that job 1 refuses; `raw` is its text.
+that normalize refuses; `raw` is its text.
 """
 
 from __future__ import annotations

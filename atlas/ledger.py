@@ -31,7 +31,7 @@ DIRTY = "dirty"
 DIRTY_VALUE = "yes"
 DAY = "day"
 PARTITIONS = "partitions"
-"""Of a day's state: the catalog partitions that the day has, comma-joined; job 1 writes it."""
+"""Of a day's state: the catalog partitions that the day has, comma-joined; normalize writes it."""
 
 
 class FileState(StrEnum):

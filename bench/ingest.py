@@ -28,7 +28,7 @@ from xml.parsers import expat
 
 import orjson
 from isal import igzip, isal_zlib
-from samples import CASES, Case
+from samples import CASES, Case, Stream
 
 from atlas.formats import load_formats
 from lambda_ingest.container import Readable
@@ -135,23 +135,10 @@ def small_files(case: Case) -> float:
     return SMALL_FILES / cpu(lambda: [read(case, BytesIO(file)) for _ in range(SMALL_FILES)])
 
 
-class Stream:
-    """A file that is made while it is read."""
-
-    def __init__(self, case: Case, size: int) -> None:
-        pieces = case.pieces(size)
-        self._pieces = _gzipped(pieces) if case.gzip else pieces
-        self._rest = b""
-
-    def read(self, amount: int, /) -> bytes:
-        """Up to `amount` bytes; none at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        found, self._rest = self._rest[:amount], self._rest[amount:]
-        return found
+def stream(case: Case, size: int) -> Stream:
+    """The file, made while it is read."""
+    pieces = case.pieces(size)
+    return Stream(_gzipped(pieces) if case.gzip else pieces)
 
 
 def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -162,7 +149,7 @@ def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def peak(case: Case, megabytes: int) -> float:
     """The peak memory in MB of this process, which is to do nothing else, after reading so large a file."""
-    read(case, Stream(case, megabytes * 1_000_000))
+    read(case, stream(case, megabytes * 1_000_000))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -17,7 +17,10 @@ from atlas_cli.generate.rng import Rng
 
 _DISTINCT, _PIECE = 2000, 200
 """So many records differ in more than their times, far more than deflate's window holds; so many are a piece."""
+_CROWDS = 10
+"""So many times as many distinct records has a whole day, of as many times as many visitors."""
 _BEGINS = 1_732_838_400
+_DAY_MICROSECONDS = 86_400_000_000
 _TIME = "@time@"
 _SECONDS, _MICROSECONDS = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"
 _FLOW_HEADER = (
@@ -53,7 +56,7 @@ class Case:
         written = 0
         for first in count(0, _PIECE):
             some = [
-                records[number % _DISTINCT].replace(_TIME, _stamp(self.time, number))
+                records[number % _DISTINCT].replace(_TIME, _stamp(self.time, _fifty_a_second(number)))
                 for number in range(first, first + _PIECE)
             ]
             piece = self.between.join([""] * bool(first) + some).encode()
@@ -63,13 +66,48 @@ class Case:
                 break
         yield self.around[1].encode()
 
+    def of_day(self, numbers: Sequence[int], of: int) -> Iterator[str]:
+        """The records of these numbers, each one line, of a day of so many, spread evenly over its 24 hours."""
+        records = _of_crowds(self, min(_CROWDS, -(-of // _DISTINCT)))
+        for number in numbers:
+            time = number * _DAY_MICROSECONDS // of
+            yield records[number % len(records)].replace(_TIME, _stamp(self.time, time))
+
     def file(self, text: bytes) -> bytes:
         """The file with this text, as producers upload it."""
         return gzip.compress(text, 6, mtime=0) if self.gzip else text
 
 
-def _stamp(form: str, number: int) -> str:
-    second, micros = divmod(number * 20_000 + number * 7919 % 19_999, 1_000_000)
+@lru_cache
+def _of_crowds(case: Case, crowds: int) -> list[str]:
+    traffics = (Traffic(7 + crowd, date(2024, 11, 29)) for crowd in range(crowds))
+    return [record for traffic in traffics for record in case.records(traffic, Rng(case.name))]
+
+
+class Stream:
+    """A file that is made while it is read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def read(self, amount: int, /) -> bytes:
+        """Up to `amount` bytes; none at the end."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        found, self._rest = self._rest[:amount], self._rest[amount:]
+        return found
+
+
+def _fifty_a_second(number: int) -> int:
+    return number * 20_000 + number * 7919 % 19_999
+
+
+def _stamp(form: str, microseconds: int) -> str:
+    second, micros = divmod(microseconds, 1_000_000)
     return _second(form, second).replace("%f", f"{micros:06d}")
 
 

@@ -70,9 +70,7 @@ class SparkEngine:
             statement = mapping.normalize_sql(formats[name], view, manifest.process_date)
             frames.append(self._spark.sql(statement))
         nothing = LOGS.ddl() + ", " + mapping.CHECK_DDL
-        checked = (
-            reduce(DataFrame.unionByName, frames) if frames else self._spark.createDataFrame([], nothing)
-        ).persist()
+        checked = (reduce(DataFrame.unionByName, frames) if frames else self._nothing(nothing)).persist()
         checked.createOrReplaceTempView("checked")
         checked.where(F.col("reason").isNotNull()).createOrReplaceTempView("refused")
         self._checked = checked
@@ -135,7 +133,7 @@ class SparkEngine:
 
     def _record_texts(self, keys: list[str]) -> DataFrame:
         if not keys:
-            return self._spark.createDataFrame([], "object_key STRING, source_line BIGINT, text STRING")
+            return self._nothing("object_key STRING, source_line BIGINT, text STRING")
         read = self._spark.read.text([self._url(key) for key in keys], lineSep="\n")
         return (
             read.selectExpr(_OBJECT_KEY, "value")
@@ -152,7 +150,7 @@ class SparkEngine:
         there = [p for p in prefixes if next(iter(list_keys(self._s3, self._settings.bucket, p)), None)]
         ddl = table.ddl(partitions=True)
         if not there:
-            return self._spark.createDataFrame([], ddl)
+            return self._nothing(ddl)
         read = self._spark.read.schema(ddl).option("basePath", self._url(table.location))
         return read.parquet(*(self._url(prefix) for prefix in there))
 
@@ -164,8 +162,15 @@ class SparkEngine:
 
         All of them may be null, as in DuckDB's files, also where Spark knows that they are not: hence the union.
         """
-        columns = (F.col(column.name).cast(column.type).alias(column.name) for column in table.columns)
-        return self._spark.createDataFrame([], table.ddl()).union(frame.select(*columns))
+        columns = [F.col(column.name).cast(column.type).alias(column.name) for column in table.columns]
+        return frame.select(*columns).union(self._nothing(table.ddl()))
+
+    def _nothing(self, ddl: str) -> DataFrame:
+        """No rows of these columns, which come from the JVM: Python's would go through a Python worker."""
+        columns = (column.split(" ", 1) for column in ddl.split(", "))
+        return self._spark.range(0, 0, 1, 1).selectExpr(
+            *(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns)
+        )
 
 
 def _picked(path: str) -> str:

@@ -9,8 +9,10 @@ from atlas import envelope, mapping
 from atlas.log_format import LogFormat
 
 _HEADER = "event_time: 'TIMESTAMPTZ', line: 'BIGINT', record_id: 'VARCHAR', error: 'VARCHAR', raw: 'VARCHAR'"
-_READING = "format = 'newline_delimited', compression = 'gzip', filename = true, maximum_object_size = 33554432"
-"""An envelope is one line. The longest are those of refused records: 4 MiB, of which each byte may take six."""
+_READING = "format = 'newline_delimited', compression = 'none', filename = true, maximum_object_size = 33554432"
+"""An envelope is one line. The longest are those of refused records: 4 MiB, of which each byte may take six.
+
+The files are inflated, whatever their names say."""
 
 
 def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> str:
@@ -29,13 +31,16 @@ def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> s
 
 
 def select_oddities(log_format: LogFormat, fields: str) -> str:
-    """A SELECT of two flags a field: whether `plain_text` left some to do, and whether some look like objects."""
-    flags = "".join(
-        f", coalesce(bool_or(starts_with(t{n}, chr(0))), FALSE) AS odd{n}"
-        f", coalesce(bool_or(starts_with(ltrim(t{n}, chr(0)), '{{')), FALSE) AS nested{n}"
-        for n in _names(log_format).values()
-    )
-    return f"SELECT FALSE AS none{flags} FROM {fields}"
+    """A SELECT of flags: `odd<n>`, whether `plain_text` left some to do, and `nested<n>`, whether it has objects.
+
+    The latter of those fields only in which a path goes on.
+    """
+    names = _names(log_format)
+    outer = dict.fromkeys(top for top, dot, _ in (path.partition(".") for path in names) if dot)
+    odd = (f"{_any(f't{n}', chr(0))} AS odd{n}" for n in names.values())
+    nested = (f"{_any(f'ltrim(t{names[top]}, chr(0))', '{')} AS nested{names[top]}" for top in outer)
+    flags = ", ".join(["FALSE AS none", *odd, *nested])
+    return f"SELECT {flags} FROM {fields}"
 
 
 def select_input(log_format: LogFormat, fields: str, oddities: Mapping[str, bool]) -> str:
@@ -65,6 +70,10 @@ def select_texts(files: Iterable[Path], root: Path) -> str:
         f"FROM read_ndjson_objects({_listed(files)}, {_READING})) "
         "WHERE (object_key, source_line) IN (SELECT (object_key, source_line) FROM refused WHERE raw IS NULL)"
     )
+
+
+def _any(text: str, beginning: str) -> str:
+    return f"coalesce(bool_or(starts_with({text}, chr({ord(beginning)}))), FALSE)"
 
 
 def _object_key(root: Path) -> str:

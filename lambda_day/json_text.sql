@@ -40,21 +40,17 @@ CREATE OR REPLACE TEMP MACRO jackson_string(token) AS
 
 -- An object or array token by token: strings, numbers, and what is between them.
 CREATE OR REPLACE TEMP MACRO jackson_nested(v) AS
-  CASE
-    WHEN regexp_matches(v, '[0-9][.eE]|[\x{10000}-\x{10FFFF}]') THEN
-      array_to_string(
-        list_transform(
-          regexp_extract_all(v, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'),
-          lambda token: CASE
-            WHEN starts_with(token, '"') THEN jackson_string(token)
-            WHEN regexp_matches(token, '^-?[0-9]+[.eE]') THEN java_number(token)
-            ELSE token
-          END
-        ),
-        ''
-      )
-    ELSE v
-  END;
+  array_to_string(
+    list_transform(
+      regexp_extract_all(v, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'),
+      lambda token: CASE
+        WHEN starts_with(token, '"') THEN jackson_string(token)
+        WHEN regexp_matches(token, '^-?[0-9]+[.eE]') THEN java_number(token)
+        ELSE token
+      END
+    ),
+    ''
+  );
 
 -- What nearly all values are, in the fewest steps: text, and what both engines spell alike. Others stay JSON, behind
 -- a NUL; so does text that holds one.
@@ -66,6 +62,7 @@ CREATE OR REPLACE TEMP MACRO plain_text(v) AS
       ELSE json_extract_string(v, '$')
     END
     WHEN regexp_matches(v, '^(-?([0-9]+|[1-9][0-9]{0,6}[.][0-9]{1,8}|0[.](0|0{0,2}[1-9][0-9]{0,8}))|true|false)$') THEN v
+    WHEN regexp_matches(v, '^[[{]') AND NOT regexp_matches(v, '[0-9][.eE]|[\x{10000}-\x{10FFFF}]') THEN v
     WHEN v <> 'null' THEN chr(0) || v
   END;
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, TextIO, cast
 
 from atlas import envelope
 
@@ -16,19 +14,18 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}:,]|[^][{}:,"]+', re.DOTALL)
 
 
 def resolve(files: Iterable[Path], root: Path, target: Path) -> list[Path]:
-    """Copies of validated objects, under `target` as they lie under `root`, no record with a key twice."""
+    """Copies of envelopes, under `target` as they lie under `root`, no record with a key twice."""
     copies = []
     for file in files:
         copy = target / file.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with _open(file, "rt") as lines, _open(copy, "wt") as out:
+        with (
+            file.open(encoding="utf-8", newline="\n") as lines,
+            copy.open("w", encoding="utf-8", newline="") as out,
+        ):
             out.writelines(map(_resolved, lines))
         copies.append(copy)
     return copies
-
-
-def _open(file: Path, mode: Literal["rt", "wt"]) -> TextIO:
-    return cast("TextIO", gzip.open(file, mode, compresslevel=1, encoding="utf-8", newline="\n"))
 
 
 def _resolved(line: str) -> str:

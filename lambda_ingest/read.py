@@ -60,7 +60,7 @@ class Reading:
 
     @property
     def unparsable(self) -> int:
-        """Records that job 1 will refuse: bad syntax, or no readable time."""
+        """Records that normalize will refuse: bad syntax, or no readable time."""
         return sum(share.unparsable for share in self.shares.values())
 
 

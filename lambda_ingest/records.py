@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class RefusedRecord(NamedTuple):
-    """A record that job 1 will refuse, for people to look at: its place, why, and the beginning of its text."""
+    """A record that normalize will refuse, for people to look at: its place, why, and the beginning of its text."""
 
     line: int
     reason: RecordReason

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from atlas import lake as keys
+from atlas import schema
 from atlas.ledger import FileState
 from atlas.names import Names
 from atlas_cli.cloud import Cloud
@@ -45,9 +46,7 @@ def truth(day: str) -> dict[str, dict[str, int]]:
     return {name: {**books, "rejected": sum(books["rejected"].values())} for name, books in formats.items()}
 
 
-def test_sample_files_become_gold_that_says_what_their_generator_says(
-    cloud: Cloud, running: Emulator, say: Say
-) -> None:
+def test_sample_files_become_gold_that_says_what_their_generator_says(cloud: Cloud, say: Say) -> None:
     entries = put(cloud, FILES, say)
     states = {entry.raw_key: entry.state for entry in entries}
     # Of two files of the same bytes, whichever is delivered first is the file and the other its duplicate.
@@ -56,7 +55,9 @@ def test_sample_files_become_gold_that_says_what_their_generator_says(
 
     outcomes = run(cloud, {"process_dates": DAYS}, say)
 
-    assert {day["process_date"]: day["outcome"] for day in outcomes} == dict.fromkeys(DAYS, "published")
+    assert [(day["process_date"], day["outcome"], day["engine"]) for day in outcomes] == [
+        (day, "published", "lambda") for day in DAYS
+    ]
     assert dirty_days(cloud) == []
     for row in ask(cloud, "daily_activity", {}):
         expected = TRUTH["days"][row["date"]]["daily_activity"]
@@ -64,7 +65,27 @@ def test_sample_files_become_gold_that_says_what_their_generator_says(
             name: expected[name] for name in ("total_requests", "total_errors", "unique_ips")
         }
     assert {day: books(cloud, day) for day in DAYS} == {day: truth(day) for day in DAYS}
+
+
+def test_athena_reads_the_same_whichever_engine_wrote_a_day(cloud: Cloud, running: Emulator, say: Say) -> None:
+    """One day of each table is DuckDB's now, the other Spark's: of all tables every value."""
+    by_duckdb = _all_that_athena_reads(cloud)
+    [outcome] = run(cloud, {"process_date": SATURDAY, "engine": "glue"}, say)
+    assert (outcome["outcome"], outcome["engine"]) == ("published", "glue")
+    assert _all_that_athena_reads(cloud) == by_duckdb
     _the_real_scripts_ran(running)
+
+
+def _all_that_athena_reads(cloud: Cloud) -> dict[str, list[str]]:
+    read = {}
+    for table in schema.TABLES:
+        columns = ", ".join(
+            column.name for column in (*table.columns, *table.partition_keys) if column.name != "run_id"
+        )
+        rows = [repr(sorted(row.items())) for row in ask(cloud, f"SELECT {columns} FROM {table.name}", {})]
+        assert rows, table.name
+        read[table.name] = sorted(rows)
+    return read
 
 
 def _the_real_scripts_ran(running: Emulator) -> None:
@@ -72,7 +93,7 @@ def _the_real_scripts_ran(running: Emulator) -> None:
     for job, script in ((NAMES.normalize_job, "normalize_job"), (NAMES.aggregate_job, "aggregate_job")):
         receipts = [json.loads(path.read_text()) for path in (running.glue_logs / job).glob("*.json")]
         digest = hashlib.sha256((ROOT / "glue_jobs" / f"{script}.py").read_bytes()).hexdigest()
-        assert [(r["script_sha256"], r["exit_status"]) for r in receipts] == [(digest, 0)] * len(DAYS)
+        assert [(r["script_sha256"], r["exit_status"]) for r in receipts] == [(digest, 0)]
 
 
 def test_the_catalog_knows_every_partition_and_only_those(cloud: Cloud) -> None:
@@ -143,6 +164,10 @@ def test_a_request_that_is_none_is_refused_with_what_was_expected(cloud: Cloud, 
 
 
 FORBIDDEN = [
+    (NAMES.day_role, "put_object", {"Key": keys.VALIDATED + "x", "Body": b""}),
+    (NAMES.day_role, "delete_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
+    (NAMES.day_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
+    (NAMES.day_role, "list_objects_v2", {"Prefix": keys.VALIDATED}),
     (NAMES.ingest_role, "put_object", {"Key": keys.PROCESSED + "x", "Body": b""}),
     (NAMES.ingest_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
     (NAMES.ingest_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
@@ -175,9 +200,13 @@ def _s3_as(cloud: Cloud, role: str) -> Any:
     )
 
 
-def test_a_job_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone(cloud: Cloud, say: Say) -> None:
+@pytest.mark.parametrize(
+    ("engine", "role", "told"), [("lambda", NAMES.day_role, "403"), ("glue", NAMES.glue_role, "AccessDenied")]
+)
+def test_an_engine_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone(
+    cloud: Cloud, say: Say, engine: str, role: str, told: str
+) -> None:
     iam = cloud.session.client("iam")
-    role = NAMES.glue_role
     policy: Any = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
     crippled = json.loads(json.dumps(policy))
     for statement in crippled["Statement"]:
@@ -188,12 +217,12 @@ def test_a_job_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone(cloud: Clou
     iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(crippled))
     try:
         with pytest.raises(CommandError, match=r"Atlas\.DayFailed"):
-            run(cloud, {"process_date": SATURDAY}, say)
+            run(cloud, {"process_date": SATURDAY, "engine": engine}, say)
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(policy))
-    [failed] = _objects(cloud, keys.REJECTED_RUNS)
+    failed = max(_objects(cloud, keys.REJECTED_RUNS), key=lambda entry: entry["LastModified"])
     document = json.loads(cloud.s3.get_object(Bucket=cloud.bucket, Key=failed["Key"])["Body"].read())
-    assert "AccessDenied" in document["message"]
+    assert told in document["message"]
     assert books(cloud, SATURDAY) == before
     assert [day["day"] for day in dirty_days(cloud)] == [SATURDAY]
 

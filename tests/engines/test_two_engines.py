@@ -110,7 +110,7 @@ def _on_duckdb(folder: Path, log_format: LogFormat, lines: list[bytes]) -> list[
     engine = day_engine(folder / "scratch")
     file = engine.objects / KEY
     file.parent.mkdir(parents=True)
-    file.write_bytes(gzip.compress(b"".join(lines)))
+    file.write_bytes(b"".join(lines))
     engine.connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
     engine.read(log_format, [file])
     statement = f"{mapping.normalize_sql(log_format, 'input', FRIDAY)} ORDER BY source_line"

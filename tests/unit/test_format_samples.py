@@ -5,9 +5,9 @@ Adding a format is one TOML file and one such pair; here it is also done while t
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,8 @@ def outcome(body: bytes, key: str, folder: Path, formats: Mapping[str, LogFormat
         for part in range(share.parts):
             engine = duckdb_engine.day_engine(folder / f"{day}.{part}.scratch")
             engine.objects.mkdir()
-            file = shutil.copyfile(spool.part(day, part), engine.objects / "o")
+            file = engine.objects / "o"
+            file.write_bytes(gzip.decompress(spool.part(day, part).read_bytes()))
             engine.connection.execute(f"CREATE TEMP TABLE manifest_objects AS {OBJECTS}")
             assert reading.format is not None
             found = formats[reading.format].only(reading.fields)
