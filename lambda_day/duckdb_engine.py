@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -49,13 +50,18 @@ class DuckdbEngine:
 
     def open(self, manifest: Manifest) -> None:
         """From the manifest itself."""
-        files = [(file.raw_key, file.format, records_in(file)) for file in manifest.files]
-        self._table("manifest", "source_file VARCHAR, raw_format VARCHAR, records BIGINT", files)
-        objects = [(key, file.raw_key, file.landed_at) for file in manifest.files for key in file.objects()]
-        self._table("manifest_objects", "object_key VARCHAR, source_file VARCHAR, ingested_at TIMESTAMPTZ", objects)
         self._table(
-            "run", "run_id VARCHAR, day_of_week VARCHAR", [(manifest.run_id, f"{manifest.process_date:%A}")]
+            "manifest",
+            {"source_file": "VARCHAR", "raw_format": "VARCHAR", "records": "BIGINT"},
+            [(file.raw_key, file.format, records_in(file)) for file in manifest.files],
         )
+        self._table(
+            "manifest_objects",
+            {"object_key": "VARCHAR", "source_file": "VARCHAR", "ingested_at": "TIMESTAMPTZ"},
+            [(key, file.raw_key, file.landed_at) for file in manifest.files for key in file.objects()],
+        )
+        day_of_week = f"{manifest.process_date:%A}"
+        self._table("run", {"run_id": "VARCHAR", "day_of_week": "VARCHAR"}, [(manifest.run_id, day_of_week)])
 
     def check(self, manifest: Manifest, formats: Mapping[str, LogFormat]) -> None:
         """Chunk by chunk, so that neither memory nor scratch grows with the day's text."""
@@ -182,11 +188,11 @@ class DuckdbEngine:
         written = self._run(f"COPY ({rows}) TO '{file}' ({_PARQUET})").fetchall()
         return int(written[0][0])
 
-    def _table(self, name: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
-        self._run(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-        if rows:
-            places = ", ".join("?" for _ in rows[0])
-            self.connection.executemany(f"INSERT INTO {name} VALUES ({places})", rows)
+    def _table(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """As one JSON text: inserting row by row takes a second for three thousand."""
+        given = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
+        unpacked = f"SELECT unnest(from_json(?, '{json.dumps([columns])}'), recursive := TRUE)"
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {unpacked}", [given])
 
     def _view(self, name: str, statement: str) -> None:
         self._run(f"CREATE OR REPLACE TEMP VIEW {name} AS {statement}")

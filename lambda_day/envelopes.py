@@ -63,12 +63,16 @@ def select_input(log_format: LogFormat, fields: str, oddities: Mapping[str, bool
 
 
 def select_texts(files: Iterable[Path], root: Path) -> str:
-    """A SELECT of `record_texts`: the producer's own text of the records in `refused` that came without one."""
+    """A SELECT of `record_texts`: the producer's own text of the records in `refused` that came without one.
+
+    An envelope is told by its second member, `"line":17`, which takes less than parsing each of them.
+    """
     return (
-        f"SELECT object_key, source_line, regexp_extract(json, {_quoted(envelope.RECORD_TEXT)}, 2) AS text "
-        f"FROM (SELECT {_object_key(root)}, CAST(json->>'$.line' AS BIGINT) AS source_line, json "
-        f"FROM read_ndjson_objects({_listed(files)}, {_READING})) "
-        "WHERE (object_key, source_line) IN (SELECT (object_key, source_line) FROM refused WHERE raw IS NULL)"
+        f"SELECT r.object_key, r.source_line, regexp_extract(e.json, {_quoted(envelope.RECORD_TEXT)}, 2) AS text "
+        f"FROM (SELECT {_object_key(root)}, split_part(left(CAST(json AS VARCHAR), 80), ',', 2) AS line, json "
+        f"FROM read_ndjson_objects({_listed(files)}, {_READING})) AS e "
+        "JOIN (SELECT object_key, source_line, '\"line\":' || source_line AS line FROM refused "
+        "WHERE raw IS NULL) AS r ON r.line = e.line AND r.object_key = e.object_key"
     )
 
 

@@ -57,7 +57,7 @@ CREATE OR REPLACE TEMP MACRO jackson_nested(v) AS
 CREATE OR REPLACE TEMP MACRO plain_text(v) AS
   CASE
     WHEN starts_with(v, '"') THEN CASE
-      WHEN NOT contains(v, '\') THEN v[2:-2]
+      WHEN NOT contains(v, '\') THEN substring(v, 2, length(v) - 2)
       WHEN contains(v, '\u0000') THEN chr(0) || v
       ELSE json_extract_string(v, '$')
     END

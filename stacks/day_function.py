@@ -39,6 +39,8 @@ def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
     replaced = (lake.LOGS, lake.REJECTED_RECORDS, lake.STAGING)
     return [
         allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        # Without it, an object that is gone reads as forbidden instead of as missing.
+        listing("TellMissingFromForbidden", arns.bucket, lake.VALIDATED),
         # What the day had before, and what a run that died has left in staging.
         listing("FindWhatGoes", arns.bucket, *replaced),
         allow("RemoveWhatGoes", ["s3:DeleteObject"], arns.objects(*replaced)),

@@ -167,7 +167,7 @@ FORBIDDEN = [
     (NAMES.day_role, "put_object", {"Key": keys.VALIDATED + "x", "Body": b""}),
     (NAMES.day_role, "delete_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
     (NAMES.day_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
-    (NAMES.day_role, "list_objects_v2", {"Prefix": keys.VALIDATED}),
+    (NAMES.day_role, "list_objects_v2", {"Prefix": keys.ARCHIVE}),
     (NAMES.ingest_role, "put_object", {"Key": keys.PROCESSED + "x", "Body": b""}),
     (NAMES.ingest_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
     (NAMES.ingest_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),

@@ -83,8 +83,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "atlas-lambda-day-role-prod": {
         "s3:GetObject": {f"{LAKE}/validated/*", f"{LAKE}/analytics/_staging/*"},
         "s3:ListBucket": {
+            f"{LAKE} under validated/*, validated",
             f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
-            "analytics/_staging/*, analytics/_staging"
+            "analytics/_staging/*, analytics/_staging",
         },
         "s3:PutObject": {*_WRITTEN_BY_DAY, f"{LAKE}/rejected/system/glue/*"},
         "s3:AbortMultipartUpload": _WRITTEN_BY_DAY,
