@@ -142,6 +142,10 @@ class DuckdbEngine:
         self._run(f"CREATE OR REPLACE TEMP TABLE fields AS {envelopes.select_fields(log_format, files, root)}")
 
     def _check_chunk(self, log_format: LogFormat, files: Sequence[Path], manifest: Manifest, number: int) -> None:
+        if envelopes.is_wide(log_format):  # the ledger does not know the records' fields: they are too many
+            log_format = log_format.only(
+                {row["key"] for row in self.rows(envelopes.select_keys(log_format, files))}
+            )
         self.read(log_format, files)
         mapped = mapping.normalize_sql(log_format, "input", manifest.process_date)
         self._run(f"CREATE OR REPLACE TEMP TABLE chunk AS {mapped}")

@@ -14,6 +14,8 @@ _READING = "format = 'newline_delimited', compression = 'none', filename = true,
 
 The files are inflated, whatever their names say."""
 
+_MANY = 64
+
 
 def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> str:
     """A SELECT of envelopes, with each top-level field of the records that the format reads as text.
@@ -27,6 +29,15 @@ def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> s
     return (
         f"SELECT {_object_key(root)}, event_time, line, record_id, error, raw{texts} "
         f"FROM read_json({_listed(files)}, {_READING}, columns = {{{_HEADER}, record: {_quoted(_type(names))}}})"
+    )
+
+
+def select_keys(log_format: LogFormat, files: Iterable[Path]) -> str:
+    """A SELECT of the top-level keys that the format's paths may mean and records have, each once."""
+    wanted = ", ".join(map(_quoted, _names(log_format)))
+    return (
+        f"SELECT DISTINCT key FROM (SELECT unnest(json_keys(record)) AS key "
+        f"FROM read_json({_listed(files)}, {_READING}, columns = {{record: 'JSON'}})) WHERE key IN ({wanted})"
     )
 
 
@@ -82,6 +93,11 @@ def _any(text: str, beginning: str) -> str:
 
 def _object_key(root: Path) -> str:
     return f"substring(filename, {len(str(root)) + 2}) AS object_key"
+
+
+def is_wide(log_format: LogFormat) -> bool:
+    """Whether it takes longer to read all that the format's paths may mean than to look what of it is there."""
+    return len(_names(log_format)) > _MANY
 
 
 def _names(log_format: LogFormat) -> dict[str, int]:

@@ -20,6 +20,7 @@ from lambda_day.duckdb_engine import DuckdbEngine, connect
 from lambda_day.limits import Clock, DayTooLargeError, Limits
 from lambda_day.objects import Scratch
 from lambda_day.process import run
+from tests.engines.outputs import rows_under
 from tests.lake_under_test import FRIDAY, LakeUnderTest
 
 LIMITS = Limits.of(1769, 900_000)
@@ -122,6 +123,30 @@ def test_a_day_that_outgrows_the_function_says_so_and_leaves_gold_as_it_was(
     assert lake.notices() == []
     assert lake.keys(keys.REJECTED_RUNS) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_whose_files_have_more_fields_than_the_ledger_lists_comes_to_the_same(
+    lake: LakeUnderTest, tmp_path: Path
+) -> None:
+    named = {
+        "timestamp": "2024-11-29T10:00:00Z",
+        "clientIp": "192.0.2.1",
+        "CLIENTIP": "x",
+        "status": 200,
+        "uri": "/a",
+    }
+    lake.drop("raw/a.ndjson", json.dumps({**named, "unknown to all": 1}).encode())
+    run(lake.settings(FRIDAY), lake.clients, LIMITS, tmp_path)
+    [listed] = rows_under(lake, keys.LOGS)
+    many = {f"label {number:09d}": number for number in range(200)}
+    lake.drop("raw/a.ndjson", json.dumps({**many, **named}).encode())
+    [item] = [item for item in lake.ledger_items() if item["sk"] == "FILE#raw/a.ndjson"]
+    assert "fields" not in item
+    run(lake.settings(FRIDAY), lake.clients, LIMITS, tmp_path)
+    [found] = rows_under(lake, keys.LOGS)
+    own = {"log_id": "", "ingested_at": ""}  # another record, in another version of the file
+    assert {**found, **own} == {**listed, **own}
+    assert (found["ip_address"], found["endpoint"]) == ("192.0.2.1", "/a")
 
 
 def test_scratch_holds_two_batches_of_objects_at_most(tmp_path: Path) -> None:
