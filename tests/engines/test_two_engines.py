@@ -78,6 +78,9 @@ RECORDS: list[dict[str, Any]] = [
     *({"bytes": text, "ms": text} for text in (17, "17", "-", "1.5", 2.5, -1, "abc", 10**18, 10**19)),
     *({"kB": text, "took": text} for text in (1.5, "0.25", "12", "-", -1, "1e3", "9e99", 10**14, "0.00048828125")),
     {"bytes": "abc", "kB": 1},
+    *({"method": text, "cs(User-Agent)": text} for text in ("straße", "ŉ ı ſ", "KİNDLE", "Kindle", "POST é")),
+    *({"x-e.y(z)": f"404{e}", "bytes": f"17{e}", "ms": f"1.5{e}"} for e in ("\n", "\r\n", "\u0085", "\u2028")),
+    {"ms": 0.30000000000000004, "took": 1e-05},
 ]  # fmt: skip
 
 
