@@ -1,16 +1,32 @@
 -- A JSON value as text, as Spark 3.5 reads it into a string column. Spark's parser (Jackson) writes what is not a
 -- string anew: numbers with a fraction as Java spells a double, other values without blanks, and in them characters
 -- beyond U+FFFF as two escapes. DuckDB writes such values anew, too, but spells them in its own way.
--- Left out: numbers with a fraction or a power from 2^53 to 10^23, for some of which Java 17 writes more digits than it
+-- Left out: numbers with a fraction or a power from 2^63 to 10^26, for some of which Java 17 writes more digits than it
 -- takes to tell them from their neighbours (JDK-4511638). Columns of numbers have the same values all the same.
 --
 -- DuckDB puts a macro's argument wherever the macro mentions it. `list_transform([value], lambda name: ...)[1]` gives
 -- a value a name instead: without that, binding these would take longer than running them.
 
+-- From 2^53 to 2^63 Java 17 writes a double's whole number, but for the last one or two digits of the largest.
+CREATE OR REPLACE TEMP MACRO java_long(v) AS
+  list_transform(
+    [TRY_CAST(v AS DOUBLE)],
+    lambda x: CASE WHEN abs(x) >= 9007199254740992 AND abs(x) < 9223372036854775808
+      THEN if(x < 0, '-', '') || list_transform(
+        [CAST(abs(x) AS HUGEINT)],
+        lambda n: CASE
+          WHEN n >= 2305843009213693952 THEN (n + 50) // 100 * 100
+          WHEN n >= 288230376151711744 THEN (n + 5) // 10 * 10
+          ELSE n
+        END
+      )[1]
+      ELSE v END
+  )[1];
+
 -- 1e22 is 1.0E22, 0.0001 is 1.0E-4, 12345678.5 is 1.23456785E7. A whole number is itself, however long.
 CREATE OR REPLACE TEMP MACRO java_number(v) AS
   CASE WHEN regexp_matches(v, '^-?[0-9]+$') THEN v ELSE list_transform(
-    [regexp_extract(v, '^(-?)0*([0-9]*)[.]?([0-9]*)[eE]?[+]?(-?[0-9]*)$', ['minus', 'whole', 'fraction', 'power'])],
+    [regexp_extract(java_long(v), '^(-?)0*([0-9]*)[.]?([0-9]*)[eE]?[+]?(-?[0-9]*)$', ['minus', 'whole', 'fraction', 'power'])],
     lambda n: n.minus || list_transform(
       [{
         'digits': trim(n.whole || n.fraction, '0'),

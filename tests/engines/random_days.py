@@ -153,7 +153,7 @@ class RandomDay:
             number = self._spelled()
             value = float(number)
             has_fraction = any(letter in number for letter in ".eE")
-            if abs(value) < 1e308 and not (has_fraction and 2**53 <= abs(value) < 1e23):
+            if abs(value) < 1e308 and not (has_fraction and 2**63 <= abs(value) < 1e26):
                 return number
 
     def _spelled(self) -> str:

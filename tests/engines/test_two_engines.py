@@ -81,6 +81,7 @@ RECORDS: list[dict[str, Any]] = [
     *({"method": text, "cs(User-Agent)": text} for text in ("straße", "ŉ ı ſ", "KİNDLE", "Kindle", "POST é")),
     *({"x-e.y(z)": f"404{e}", "bytes": f"17{e}", "ms": f"1.5{e}"} for e in ("\n", "\r\n", "\u0085", "\u2028")),
     {"ms": 0.30000000000000004, "took": 1e-05},
+    *({"userId": number} for number in (12345678.5, 0.001, 1e-4, -2.5e-7, 1e16, 7.33629687074913e18, 4e17, 1e30)),
 ]  # fmt: skip
 
 
