@@ -39,7 +39,7 @@ class Engine(Protocol):
     def replace_refused(self, prefix: str) -> None:
         """Puts the refused records, with their text, in the place of whatever is under the prefix."""
 
-    def read_day(self, manifest: Manifest) -> None:
+    def read_day(self) -> None:
         """Registers the day's `logs`, with its partition columns, and `rejected_records`."""
 
     def view(self, name: str, statement: str, *, keep: bool) -> None:
@@ -79,10 +79,10 @@ def formats_of(manifest: Manifest) -> dict[str, LogFormat]:
 def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> dict[str, Any]:
     """Replaces the day's partitions of `logs` and `rejected_records`; answers with the summary.
 
-    Raises BooksError, before anything is written, if records of the manifest were not found, or others were.
+    The engine has opened the manifest. Raises BooksError, before anything is written, if records of the manifest
+    were not found, or others were.
     """
     formats = formats_of(manifest)
-    engine.open(manifest)
     engine.check(manifest, formats)
     outcomes = {
         (row["source_file"], row["raw_format"], row["reason"]): int(row["records"])
@@ -103,10 +103,12 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
     return _summary(outcomes, settings)
 
 
-def aggregate(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> list[dict[str, Any]]:
-    """Publishes the day's gold and answers with its books. Raises BooksError, and publishes nothing."""
-    engine.open(manifest)
-    engine.read_day(manifest)
+def aggregate(engine: Engine, settings: JobSettings, clients: Clients) -> list[dict[str, Any]]:
+    """Publishes the day's gold and answers with its books. Raises BooksError, and publishes nothing.
+
+    The engine has opened the manifest.
+    """
+    engine.read_day()
     for name in sql.DAY_VIEWS:
         engine.view(name, sql.statement(name), keep=name in sql.SMALL_VIEWS)
     books.check_files(engine.rows(sql.statement("unbalanced_files")))

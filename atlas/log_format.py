@@ -92,6 +92,10 @@ class LogFormat:
         )
         return tuple(dict.fromkeys(source.path for group in groups for source in group))
 
+    def source_keys(self) -> tuple[str, ...]:
+        """The top-level keys of a record that those paths may mean: each path whole, and up to its first dot."""
+        return tuple(dict.fromkeys(key for path in self.source_paths() for key in (path, path.partition(".")[0])))
+
     def only(self, fields: Collection[str] | None) -> LogFormat:
         """The same for records that have no other top-level fields than these; None: any.
 

@@ -25,16 +25,15 @@ import hashlib
 import json
 import math
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from report import Row, Table, Verdict, machine, tell
 from stopwatch import measure
 
 RECORDS = (5_000, 50_000, 500_000, 3_500_000, 7_000_000)
@@ -62,9 +61,6 @@ PRICES = (
     f"there, and a job waits {GLUE_START_SECONDS} s for its workers, which Glue does not bill. Requests to S3 and "
     "the ledger are in neither."
 )
-
-Row = dict[str, Any]
-Verdict = tuple[str, bool]
 
 TIME_COLUMNS = {
     "records": ("records", ",d"),
@@ -209,18 +205,6 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
     return told
 
 
-def table(rows: Sequence[Row], columns: Mapping[str, tuple[str, str]]) -> str:
-    """The rows in Markdown, as docs/performance.md has them; a cell is empty where an engine has no such number."""
-    written = [[title for title, _ in columns.values()]]
-    written.append(["---" if key == "engine" else "--:" for key in columns])
-    written += [[_cell(row, key, spec) for key, (_, spec) in columns.items()] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in written)
-
-
-def _cell(row: Row, key: str, spec: str) -> str:
-    return format(row[key], spec) if key in row else ""
-
-
 def _engines(text: str) -> tuple[str, ...]:
     chosen = text.split(",")
     if not set(chosen) <= set(ENGINES):
@@ -236,21 +220,15 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=RUNS, metavar="K", help=f"of which the best counts ({RUNS})")
     parser.add_argument("--json", action="store_true", help="one JSON object a row and verdict")
     arguments = parser.parse_args()
-    about: Row = {"python": f"{platform.python_version()}, {platform.machine()}", "load": os.getloadavg()[0]}
+    about = machine()
     rows = [row for records in arguments.records for row in measured(records, arguments.engines, arguments.runs)]
     about["noise"] = max(row["noise"] for row in rows)
-    told, paid = verdicts(rows), costs(rows)
-    if arguments.json:
-        for document in (*rows, *paid, about, *({"target": text, "met": met} for text, met in told)):
-            print(json.dumps(document))
-    else:
-        note = "Python {python}, load {load:.1f}. Medians up to {noise:.0%} above the best."
-        print(table(rows, TIME_COLUMNS), note.format(**about) + "\n", sep="\n\n")
-        if paid:
-            print(table(paid, COST_COLUMNS), PRICES + "\n", sep="\n\n")
-        for text, met in told:
-            print(f"- {'met' if met else 'MISSED'}: {text}")
-    return 0 if all(met for _, met in told) else 1
+    note = "Python {python}, load {load:.1f}. Medians up to {noise:.0%} above the best."
+    tables = [Table(rows, TIME_COLUMNS, note.format(**about))]
+    paid = costs(rows)
+    if paid:
+        tables.append(Table(paid, COST_COLUMNS, PRICES))
+    return tell(tables, about, verdicts(rows), as_json=arguments.json)
 
 
 if __name__ == "__main__":

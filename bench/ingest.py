@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
-import platform
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 from xml.parsers import expat
 
 import orjson
 from isal import igzip, isal_zlib
+from report import Row, Table, Verdict, machine, tell
 from samples import CASES, Case, Stream
 
 from atlas.formats import load_formats
@@ -40,9 +38,6 @@ SMALL_FILES, SMALL_BYTES = 200, 100_000
 MEMORY_MEGABYTES = (200, 2000)
 MEMORY_CASES = ("NDJSON, gzip", "NDJSON", "JSON array on one line", "XML errors")
 MIN_OF_PARSING, MAX_ARRAY, MIN_MB_PER_S, MAX_PEAK_MB, MAX_GROWTH_MB = 0.5, 1.5, 25, 200, 20
-
-Row = dict[str, Any]
-Verdict = tuple[str, bool]
 
 SPEED_COLUMNS = {
     "file": ("file", ""),
@@ -193,13 +188,6 @@ def memory_verdicts(rows: Sequence[Row]) -> list[Verdict]:
     ]
 
 
-def table(rows: Sequence[Row], columns: Mapping[str, tuple[str, str]]) -> str:
-    """The rows in Markdown, as docs/performance.md has them."""
-    written = [[title for title, _ in columns.values()], ["---", *["--:"] * (len(columns) - 1)]]
-    written += [[format(row[key], spec) for key, (_, spec) in columns.items()] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in written)
-
-
 def main() -> int:
     """Measures what the arguments say; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -209,7 +197,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    run: Row = {"python": f"{platform.python_version()}, {platform.machine()}", "load": os.getloadavg()[0]}
+    run = machine()
     note = "Python {python}, load {load:.1f}."
     if arguments.memory:
         rows = [memory(case) for case in CASES if case.name in MEMORY_CASES]
@@ -219,14 +207,7 @@ def main() -> int:
         verdicts, columns = speed_verdicts(rows), SPEED_COLUMNS
         run |= {"small_files_per_s": small_files(CASES[0]), "noise": max(row["noise"] for row in rows)}
         note += " Medians up to {noise:.0%} above the best. {small_files_per_s:.0f} files of 100 kB a second."
-    if arguments.json:
-        for document in (*rows, run, *({"target": text, "met": met} for text, met in verdicts)):
-            print(json.dumps(document))
-    else:
-        print(table(rows, columns), note.format(**run), sep="\n\n")
-        for text, met in verdicts:
-            print(f"- {'met' if met else 'MISSED'}: {text}")
-    return 0 if all(met for _, met in verdicts) else 1
+    return tell([Table(rows, columns, note.format(**run))], run, verdicts, as_json=arguments.json)
 
 
 if __name__ == "__main__":

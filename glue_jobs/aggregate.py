@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -17,9 +18,7 @@ def aggregate(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     """`atlas.day.aggregate` by the manifest that job 1 kept; answers with the day's books."""
     key = lake.manifest_key(settings.process_date, settings.run_id)
     manifest = Manifest.from_json(clients.s3.get_object(Bucket=settings.bucket, Key=key)["Body"].read().decode())
-    engine = SparkEngine(spark, clients.s3, settings)
-    try:
-        quality = day.aggregate(engine, manifest, settings, clients)
-    finally:
-        engine.close()
+    with closing(SparkEngine(spark, clients.s3, settings)) as engine:
+        engine.open(manifest)
+        quality = day.aggregate(engine, settings, clients)
     return {"process_date": settings.process_date.isoformat(), "run_id": settings.run_id, "books": quality}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,8 +16,6 @@ from glue_jobs.spark_engine import SparkEngine
 def normalize(spark: SparkSession, settings: JobSettings, clients: Clients) -> dict[str, Any]:
     """`atlas.day.normalize` by the ledger as it is now; answers with the run's summary."""
     manifest = day.begin(settings, clients)
-    engine = SparkEngine(spark, clients.s3, settings)
-    try:
+    with closing(SparkEngine(spark, clients.s3, settings)) as engine:
+        engine.open(manifest)
         return day.normalize(engine, manifest, settings, clients)
-    finally:
-        engine.close()

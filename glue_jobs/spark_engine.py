@@ -41,7 +41,6 @@ class SparkEngine:
         self._spark = spark
         self._s3 = s3
         self._settings = settings
-        self._checked: DataFrame | None = None
 
     def open(self, manifest: Manifest) -> None:
         """Reads the manifest's document.
@@ -73,7 +72,6 @@ class SparkEngine:
         checked = (reduce(DataFrame.unionByName, frames) if frames else self._nothing(nothing)).persist()
         checked.createOrReplaceTempView("checked")
         checked.where(F.col("reason").isNotNull()).createOrReplaceTempView("refused")
-        self._checked = checked
 
     def replace_silver(self, log_type: str, prefix: str) -> None:
         """Written partition by partition, because not every committer can overwrite partitions dynamically."""
@@ -87,7 +85,7 @@ class SparkEngine:
         self._record_texts(keys).createOrReplaceTempView("record_texts")
         self._replace(self._spark.sql(sql.statement("refused_records")), REJECTED_RECORDS, prefix)
 
-    def read_day(self, manifest: Manifest) -> None:  # noqa: ARG002 - DuckDB wants it
+    def read_day(self) -> None:
         """Reads what the first job wrote."""
         silver = silver_prefixes(self._s3, self._settings).values()
         self._read(LOGS, silver).createOrReplaceTempView("logs")
@@ -114,15 +112,12 @@ class SparkEngine:
 
     def close(self) -> None:
         """Lets go of what was kept."""
-        if self._checked is not None:
-            self._checked.unpersist()
         self._spark.catalog.clearCache()
 
     def envelopes(self, log_format: LogFormat, keys: Iterable[str]) -> DataFrame:
         """Validated objects of one format, as the input that `mapping.normalize_sql` describes."""
         columns = mapping.fields(log_format)
-        keys_read = dict.fromkeys(key for path in columns for key in (path, path.partition(".")[0]))
-        record = ", ".join(f"`{key}`: STRING" for key in keys_read)
+        record = ", ".join(f"`{key}`: STRING" for key in log_format.source_keys())
         schema = f"{envelope.HEADER_DDL}, record STRUCT<{record}>"
         read = self._spark.read.schema(schema).options(**_READING).json([self._url(key) for key in keys])
         picked = [f"{_picked(path)} AS {name}" for path, name in columns.items()]

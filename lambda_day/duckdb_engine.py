@@ -14,7 +14,7 @@ import duckdb
 from atlas import mapping, sql
 from atlas.formats import LogFormat
 from atlas.manifest import Manifest, records_in
-from atlas.objects import delete_keys, list_keys
+from atlas.objects import delete_keys, list_keys, put_files
 from atlas.schema import LOGS, REJECTED_RECORDS, Table
 from lambda_day import envelopes, repeated_keys
 from lambda_day.limits import Limits
@@ -87,7 +87,7 @@ class DuckdbEngine:
         self._write(f"SELECT * FROM {REJECTED_RECORDS.name}", REJECTED_RECORDS, file)
         self._replace([file], prefix)
 
-    def read_day(self, manifest: Manifest) -> None:
+    def read_day(self) -> None:
         """`check` has left both views: nothing is read again."""
 
     def view(self, name: str, statement: str, *, keep: bool) -> None:
@@ -107,7 +107,7 @@ class DuckdbEngine:
         """Written to scratch, then to the lake."""
         file = self._gold / f"{table.name}.parquet"
         self._write(statement, table, file)
-        self._scratch.put({f"{prefix}part-00000.parquet": file})
+        put_files(self._s3, self._bucket, {f"{prefix}part-00000.parquet": file})
 
     def staged_rows(self, table: Table, prefix: str) -> list[dict[str, Any]]:  # noqa: ARG002 - Spark wants it
         """From scratch."""
@@ -177,7 +177,7 @@ class DuckdbEngine:
     def _replace(self, files: list[Path], prefix: str) -> None:
         """New objects first: a reader of silver meanwhile sees too much rather than nothing."""
         parts = {f"{prefix}part-{number:05d}.parquet": file for number, file in enumerate(files)}
-        self._scratch.put(parts)
+        put_files(self._s3, self._bucket, parts)
         there = list_keys(self._s3, self._bucket, prefix)
         delete_keys(self._s3, self._bucket, [key for key in there if key not in parts])
 

@@ -33,8 +33,8 @@ def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> s
 
 
 def select_keys(log_format: LogFormat, files: Iterable[Path]) -> str:
-    """A SELECT of the top-level keys that the format's paths may mean and records have, each once."""
-    wanted = ", ".join(map(_quoted, _names(log_format)))
+    """A SELECT of the top-level keys that the format reads and that records have, each once."""
+    wanted = ", ".join(map(_quoted, log_format.source_keys()))
     return (
         f"SELECT DISTINCT key FROM (SELECT unnest(json_keys(record)) AS key "
         f"FROM read_json({_listed(files)}, {_READING}, columns = {{record: 'JSON'}})) WHERE key IN ({wanted})"
@@ -97,13 +97,12 @@ def _object_key(root: Path) -> str:
 
 def is_wide(log_format: LogFormat) -> bool:
     """Whether it takes longer to read all that the format's paths may mean than to look what of it is there."""
-    return len(_names(log_format)) > _MANY
+    return len(log_format.source_keys()) > _MANY
 
 
 def _names(log_format: LogFormat) -> dict[str, int]:
-    """The top-level keys that the format's paths may mean, numbered."""
-    keys = dict.fromkeys(key for path in log_format.source_paths() for key in (path, path.partition(".")[0]))
-    return {key: number for number, key in enumerate(keys)}
+    """The top-level keys that the format reads, numbered."""
+    return {key: number for number, key in enumerate(log_format.source_keys())}
 
 
 def _type(names: Collection[str]) -> str:

@@ -14,10 +14,10 @@ from botocore.config import Config
 from atlas import lake
 from atlas.clients import Clients
 from atlas.names import METRICS_NAMESPACE
+from atlas.objects import AT_ONCE
 from atlas.scratch import own_folder
 from atlas.settings import DaySettings, JobSettings
 from lambda_day.limits import Limits, memory_mb
-from lambda_day.objects import AT_ONCE
 from lambda_day.process import JOB, run
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ CREATE OR REPLACE TEMP MACRO java_long(v) AS
       ELSE v END
   )[1];
 
--- 1e22 is 1.0E22, 0.0001 is 1.0E-4, 12345678.5 is 1.23456785E7. A whole number is itself, however long.
+-- A number with a fraction or a power: 1e22 is 1.0E22, 0.0001 is 1.0E-4, 12345678.5 is 1.23456785E7.
 CREATE OR REPLACE TEMP MACRO java_number(v) AS
-  CASE WHEN regexp_matches(v, '^-?[0-9]+$') THEN v ELSE list_transform(
+  list_transform(
     [regexp_extract(java_long(v), '^(-?)0*([0-9]*)[.]?([0-9]*)[eE]?[+]?(-?[0-9]*)$', ['minus', 'whole', 'fraction', 'power'])],
     lambda n: n.minus || list_transform(
       [{
@@ -41,7 +41,7 @@ CREATE OR REPLACE TEMP MACRO java_number(v) AS
         ELSE d.digits[1:1] || '.' || coalesce(nullif(d.digits[2:], ''), '0') || 'E' || d.power
       END
     )[1]
-  )[1] END;
+  )[1];
 
 -- Characters beyond U+FFFF as two escapes each.
 CREATE OR REPLACE TEMP MACRO jackson_string(token) AS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from isal import igzip
 
+from atlas.objects import AT_ONCE
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-AT_ONCE = 8
 _PIECE = 1 << 18
 _ONE_THREAD = TransferConfig(use_threads=False)
 """The threads are those of the pool."""
@@ -27,7 +28,7 @@ class ObjectGoneError(LookupError):
 
 
 class Scratch:
-    """Brings gzipped objects to a folder, where each lies inflated under its key, and takes files to the lake."""
+    """Brings gzipped objects to a folder, where each lies inflated under its key."""
 
     def __init__(self, s3: S3Client, bucket: str, folder: Path) -> None:
         self._s3 = s3
@@ -47,11 +48,6 @@ class Scratch:
                     yield from _lent(coming.popleft())
             while coming:
                 yield from _lent(coming.popleft())
-
-    def put(self, files: Mapping[str, Path]) -> None:
-        """Writes files to keys."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda item: self._s3.upload_file(str(item[1]), self._bucket, item[0]), files.items()))
 
     def _bring(self, key: str) -> Path:
         file = self.folder / key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,13 @@ def process(settings: JobSettings, clients: Clients, limits: Limits, scratch: Pa
     clock = Clock(limits.seconds)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, _outgrown(clock):
         manifest = day.begin(settings, clients)
-        engine = DuckdbEngine(clients.s3, settings.bucket, Path(folder), limits, clock.check)
-        with clock.interrupting(engine.connection.interrupt):
-            try:
-                summary = day.normalize(engine, manifest, settings, clients)
-                quality = day.aggregate(engine, manifest, settings, clients)
-            finally:
-                engine.close()
+        with (
+            closing(DuckdbEngine(clients.s3, settings.bucket, Path(folder), limits, clock.check)) as engine,
+            clock.interrupting(engine.connection.interrupt),
+        ):
+            engine.open(manifest)
+            summary = day.normalize(engine, manifest, settings, clients)
+            quality = day.aggregate(engine, settings, clients)
     return {**summary, "books": quality}
 
 

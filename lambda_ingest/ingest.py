@@ -167,11 +167,11 @@ class Ingestion:
 
     def _write(self, landed: LandedObject, entry: FileEntry, reading: Reading, spool: Spool) -> None:
         if entry.shares_version == entry.version:
-            parts = (
-                (spool.part(day, number), key)
+            parts = {
+                key: spool.part(day, number)
                 for day in entry.shares
                 for number, key in enumerate(entry.day_objects(day))
-            )
+            }
             self._objects.upload(landed.bucket, parts)
         self._objects.copy(landed, entry.copied_to)
         if reading.refusal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from atlas.objects import delete_keys, put_files
 from lambda_ingest.container import Readable
 from lambda_ingest.events import LandedObject
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mypy_boto3_s3 import S3Client
-
-_UPLOADS_AT_ONCE = 8
 
 
 class ObjectGoneError(Exception):
@@ -43,10 +41,9 @@ class LakeObjects:
             raise
         return closing(answer["Body"]), answer["LastModified"]
 
-    def upload(self, bucket: str, parts: Iterable[tuple[Path, str]]) -> None:
+    def upload(self, bucket: str, files: Mapping[str, Path]) -> None:
         """Writes files to keys."""
-        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            list(pool.map(lambda part: self._s3.upload_file(str(part[0]), bucket, part[1]), parts))
+        put_files(self._s3, bucket, files)
 
     def copy(self, landed: LandedObject, key: str) -> None:
         """Copies the producer's bytes within the bucket, of any size."""
@@ -60,8 +57,7 @@ class LakeObjects:
 
     def delete(self, bucket: str, keys: Iterable[str]) -> None:
         """Deletes keys, whether they are there or not."""
-        for key in keys:
-            self._s3.delete_object(Bucket=bucket, Key=key)
+        delete_keys(self._s3, bucket, keys)
 
     def clear_landed(self, landed: LandedObject) -> None:
         """Takes exactly this version out of raw/: one that landed meanwhile stays."""
