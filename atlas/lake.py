@@ -32,6 +32,7 @@ QUERY_RESULTS = "athena/"
 MAX_KEY_BYTES = 1024
 """S3's limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
+_REASON = ".reason.json"
 _STEM = re.compile(r"[^A-Za-z0-9_-]+")
 _DAY_PARTITION = r"year=(?P<year>\d{4})/month=(?P<month>\d{2})/day=(?P<day>\d{2})"
 _VALIDATED_KEY = re.compile(
@@ -145,9 +146,19 @@ def parse_gold_key(key: str) -> tuple[str, date]:
     return found["table"], date.fromisoformat(found["date"])
 
 
-def staging_prefix(run_id: str, table: str) -> str:
-    """Where a run writes a gold table before it is published, with a slash at the end."""
-    return f"{STAGING}{run_id}/{table}/"
+def failed_attempt_key(day: date) -> str:
+    """The rows of `data_quality` of a day's last attempt, if it failed, beside those of what is published."""
+    return f"{ANALYTICS}data_quality/date={day.isoformat()}/failed-attempt.parquet"
+
+
+def staging_prefix(run_id: str, attempt: str) -> str:
+    """Where a run writes gold before it is published, with a slash at the end; each attempt of it has its own."""
+    return f"{STAGING}{run_id}/{attempt}/"
+
+
+def staged_table_prefix(staging: str, table: str) -> str:
+    """The folder of one gold table under a staging prefix, with a slash at the end."""
+    return f"{staging}{table}/"
 
 
 def manifest_key(day: date, run_id: str) -> str:
@@ -162,12 +173,17 @@ def failed_run_key(day: date, run_id: str) -> str:
 
 def rejected_file_key(raw_key: str) -> str:
     """Where a refused file is kept as it came."""
-    return _fitted(REJECTED_FILES, raw_key, "")
+    return _fitted(REJECTED_FILES, _unlike_a_reason(raw_key), "")
 
 
 def reason_key(raw_key: str) -> str:
     """The document that says why a file was refused, beside the file."""
-    return _fitted(REJECTED_FILES, raw_key, ".reason.json")
+    return _fitted(REJECTED_FILES, _unlike_a_reason(raw_key), _REASON)
+
+
+def _unlike_a_reason(raw_key: str) -> str:
+    """The key itself, unless a file of that name would lie where another file's reason does."""
+    return f"{raw_key}~{source_id(raw_key)}" if raw_key.endswith(_REASON) else raw_key
 
 
 def archive_key(format_name: str, raw_key: str, ingested_at: datetime, ingest_id: str) -> str:
@@ -180,10 +196,10 @@ def _fitted(prefix: str, raw_key: str, suffix: str) -> str:
     """`prefix + raw_key + suffix`, the middle cut to S3's limit and made unique again by its hash."""
     key = prefix + raw_key + suffix
     room = MAX_KEY_BYTES - len((prefix + suffix).encode())
-    if len(raw_key.encode()) <= room - len(".reason.json"):
+    if len(raw_key.encode()) <= room - len(_REASON):
         return key
     digest = "~" + source_id(raw_key)
-    kept = raw_key.encode()[: room - len(digest) - len(".reason.json")].decode("utf-8", "ignore")
+    kept = raw_key.encode()[: room - len(digest) - len(_REASON)].decode("utf-8", "ignore")
     return prefix + kept + digest + suffix
 
 

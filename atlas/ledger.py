@@ -1,9 +1,11 @@
 """The ledger's keys and attributes: one DynamoDB table that knows every file and every day.
 
-    FILE#<raw key>       META              version, state, reason, outputs, counts of one landed object
+    FILE#<raw key>       META              version, state and reason of a landed object, and what it counts for
     DAY#<YYYY-MM-DD>     FILE#<raw key>    what that file gave to this day
-    DAY#<YYYY-MM-DD>     STATE             dirty, change counter, lock, last run
-    HASH#<content hash>  FILE              which raw key first brought these bytes
+    DAY#<YYYY-MM-DD>     OBSOLETE#<...>    validated objects of this day that no manifest will name any more
+    DAY#<YYYY-MM-DD>     STATE             dirty, change counter, lock, last run, publication under way
+    HASH#<content hash>  FILE              which file counts for these bytes, and a counter of claims
+    HASH#<content hash>  FILE#<raw key>    another file of these bytes: it counts when the first one gives them up
 
 A day is dirty when a file adds to it, replaces something in it or is withdrawn from it. The sparse index
 `dirty-days` (`dirty`, `day`) lists the dirty days: the attribute `dirty` exists only while a day is dirty.
@@ -12,7 +14,7 @@ A day is dirty when a file adds to it, replaces something in it or is withdrawn 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from dataclasses import fields as members
 from datetime import date
 from enum import StrEnum
@@ -32,6 +34,12 @@ DIRTY_VALUE = "yes"
 DAY = "day"
 PARTITIONS = "partitions"
 """Of a day's state: the catalog partitions that the day has, comma-joined; normalize writes it."""
+FAILURES = "failures"
+"""Of a day's state: how many runs failed since the day last changed or was published."""
+PUBLISHING = "publishing"
+"""Of a day's state: the publication that has begun and may be half done, as `run_id` and staging `prefix`."""
+OBSOLETE = "OBSOLETE#"
+"""How the sort keys of a day's obsolete objects begin."""
 
 
 class FileState(StrEnum):
@@ -41,6 +49,7 @@ class FileState(StrEnum):
     EMPTY = "empty"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
 
 
 def file_key(raw_key: str) -> dict[str, str]:
@@ -63,9 +72,19 @@ def day_state_key(day: date) -> dict[str, str]:
     return {PK: day_pk(day), SK: STATE}
 
 
+def hash_pk(content_hash: str) -> str:
+    """The partition key that the files of the same bytes share."""
+    return f"HASH#{content_hash}"
+
+
 def hash_key(content_hash: str) -> dict[str, str]:
-    """The key under which the first bringer of some bytes is known."""
-    return {PK: f"HASH#{content_hash}", SK: HASH_FILE}
+    """The key under which the file that counts for some bytes is known."""
+    return {PK: hash_pk(content_hash), SK: HASH_FILE}
+
+
+def claim_key(content_hash: str, raw_key: str) -> dict[str, str]:
+    """The key under which another file of the same bytes is known."""
+    return {PK: hash_pk(content_hash), SK: f"{HASH_FILE}#{raw_key}"}
 
 
 @dataclass(frozen=True)
@@ -88,77 +107,6 @@ class Share:
 
 
 @dataclass(frozen=True)
-class FileEntry:
-    """A file's own item: `version`, the last one that was judged, and what the lake holds of the file.
-
-    `shares` belong to `shares_version`, which is another version only where a refused correction left its
-    predecessor's records in place, or where a version brought the same bytes again.
-    """
-
-    raw_key: str
-    version: str
-    sequencer: str
-    state: FileState
-    content_hash: str
-    size: int
-    landed_at: str
-    copied_to: str
-    """The archive's or the rejected zone's copy of the producer's bytes."""
-    format: str | None = None
-    reason: str | None = None
-    place: str | None = None
-    duplicate_of: str | None = None
-    shares_version: str = ""
-    shares_hash: str = ""
-    shares: Mapping[date, Share] = field(default_factory=dict)
-    fields: tuple[str, ...] | None = None
-    """The top-level fields that its records have, as in `DayFile`."""
-    obsolete: tuple[str, ...] = ()
-    """Validated objects of the predecessor, to be deleted once the days have been switched over."""
-    committing: bool = False
-    """Not all days have been switched over yet; a retry goes on with it."""
-
-    def withdrawn_days(self) -> list[date]:
-        """The days on which the predecessor had records and this version has none."""
-        before = {lake.ValidatedKey.parse(key).day for key in self.obsolete}
-        return sorted(before - set(self.shares))
-
-    def objects(self) -> list[str]:
-        """The keys of the validated objects that hold the file's records."""
-        return [key for day in sorted(self.shares) for key in self.day_objects(day)]
-
-    def day_objects(self, day: date) -> list[str]:
-        """Those of one day."""
-        if self.format is None:
-            return []
-        return validated_objects(self.raw_key, self.shares_version, self.format, day, self.shares[day].parts)
-
-    def to_item(self) -> dict[str, Any]:
-        """As a DynamoDB item in Python types."""
-        item = {
-            **asdict(self),
-            **file_key(self.raw_key),
-            "state": self.state.value,
-            "fields": None if self.fields is None else list(self.fields),
-            "obsolete": list(self.obsolete),
-        }
-        item["shares"] = {day.isoformat(): share.to_item() for day, share in sorted(self.shares.items())}
-        return {name: value for name, value in item.items() if value is not None}
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> FileEntry:
-        """The inverse of `to_item`."""
-        known = {known.name: item[known.name] for known in members(cls) if known.name in item}
-        known["state"] = FileState(item["state"])
-        known["size"] = int(item["size"])
-        known["fields"] = _fields_of(item)
-        known["obsolete"] = tuple(item.get("obsolete", ()))
-        known["committing"] = bool(item.get("committing"))
-        known["shares"] = {date.fromisoformat(day): Share.from_item(share) for day, share in item["shares"].items()}
-        return cls(**known)
-
-
-@dataclass(frozen=True)
 class DayFile:
     """What the manifest needs of one file on one day: an item `DAY#<date>` / `FILE#<raw key>`."""
 
@@ -166,6 +114,7 @@ class DayFile:
     raw_key: str
     format: str
     version: str
+    """By which its validated objects are named: see `lake.ValidatedKey`."""
     landed_at: str
     share: Share
     fields: tuple[str, ...] | None = None
@@ -185,12 +134,49 @@ class DayFile:
     def from_item(cls, item: Mapping[str, Any]) -> DayFile:
         """The inverse of `to_item`."""
         day, share = date.fromisoformat(item[DAY]), Share.from_item(item["share"])
-        fields = _fields_of(item)
+        fields = fields_of(item)
         return cls(day, item["raw_key"], item["format"], item["version"], item["landed_at"], share, fields)
 
 
-def _fields_of(item: Mapping[str, Any]) -> tuple[str, ...] | None:
-    return tuple(item["fields"]) if "fields" in item else None
+@dataclass(frozen=True)
+class Obsolete:
+    """Validated objects of a file that no manifest will name any more: an item `DAY#<date>` / `OBSOLETE#<...>`.
+
+    A run may still be reading them, so they are deleted by the day's next run, which holds the day's lock.
+    """
+
+    day: date
+    raw_key: str
+    format: str
+    version: str
+    parts: int
+
+    def key(self) -> dict[str, str]:
+        """The item's key."""
+        return {
+            PK: day_pk(self.day),
+            SK: f"{OBSOLETE}{lake.source_id(self.raw_key)}.{lake.version_id(self.version)}",
+        }
+
+    def objects(self) -> list[str]:
+        """The keys of the objects."""
+        return validated_objects(self.raw_key, self.version, self.format, self.day, self.parts)
+
+    def to_item(self) -> dict[str, Any]:
+        """As a DynamoDB item in Python types."""
+        return {**asdict(self), **self.key(), DAY: self.day.isoformat()}
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Obsolete:
+        """The inverse of `to_item`."""
+        return cls(
+            date.fromisoformat(item[DAY]), item["raw_key"], item["format"], item["version"], int(item["parts"])
+        )
+
+
+def fields_of(item: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """An item's list of fields."""
+    return tuple(item["fields"]) if item.get("fields") is not None else None
 
 
 def validated_objects(raw_key: str, version: str, format_name: str, day: date, parts: int) -> list[str]:

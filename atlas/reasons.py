@@ -57,6 +57,18 @@ class FileReason(_Reason):
     NO_EVENT_TIME = ("no_event_time", "No record has a readable event time, so no day can be told.")
 
 
+SALVAGEABLE = frozenset(
+    (
+        FileReason.TRUNCATED_GZIP,
+        FileReason.TRUNCATED_STREAM,
+        FileReason.MALFORMED_XML,
+        FileReason.MALFORMED_JSON,
+    )
+)
+"""Faults before which the file is sound: an operator may have that part taken. What a damaged stream gives before
+the damage shows may be damaged itself."""
+
+
 class RecordReason(_Reason):
     """Why a single record is refused. The rest of its file is not affected."""
 

@@ -121,12 +121,15 @@ _LONGEST_MAGIC = 6
 class Container:
     """Reads an object once, in chunks.
 
+    `to_the_cut` has a stream that ends too early end there, with `cut` to tell of it, instead of refusing the file.
     From `text` on, `compression` is gzip, bzip2, xz, zstd or None. After it is exhausted and `drain` called, `size`
     is the object's size in bytes and `content_hash` the SHA-256 of its bytes.
     """
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, *, to_the_cut: bool = False) -> None:
         self._stream = stream
+        self._to_the_cut = to_the_cut
+        self.cut: FileRefusedError | None = None
         self._hash = hashlib.sha256()
         self.size = 0
         self.warnings: list[str] = []
@@ -177,7 +180,8 @@ class Container:
         data = b""
         while data := _after_padding(data, chunks):
             if compression.may_begin(data):  # shorter than the magic: the rest of a member that was cut off
-                raise FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
+                self._end_early(compression)
+                return
             if not compression.begins(data):
                 self.warnings.append("trailing_garbage")
                 return
@@ -194,8 +198,15 @@ class Container:
                 if member.needs_input and not (data := next(chunks, b"")):
                     break
             if not member.eof:
-                raise FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
+                self._end_early(compression)
+                return
             data = member.unused_data
+
+    def _end_early(self, compression: _Compression) -> None:
+        fault = FileRefusedError(compression.truncated, f"byte {self.size}, the end of the file")
+        if not self._to_the_cut:
+            raise fault
+        self.cut = self.cut or fault
 
 
 def _after_padding(data: bytes, chunks: Iterator[bytes]) -> bytes:

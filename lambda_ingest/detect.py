@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from atlas import lake
@@ -61,17 +62,21 @@ class Detector:
         return any(_fits(log_format, fields) for log_format in self._of("json"))
 
     def _sampled(self, syntax: str, batches: Iterator[Batch]) -> tuple[LogFormat | None, Iterator[Batch]]:
-        """The format by the first records."""
+        """The format by the first records. A fault behind them is raised in its place among the batches."""
         sample: list[Batch] = []
         records = size = 0
-        while records < SAMPLE_RECORDS and size < _SAMPLE_BYTES and (batch := next(batches, None)):
-            sample.append(batch)
-            records += len(batch.texts)
-            size += sum(map(len, batch.texts))
+        try:
+            while records < SAMPLE_RECORDS and size < _SAMPLE_BYTES and (batch := next(batches, None)):
+                sample.append(batch)
+                records += len(batch.texts)
+                size += sum(map(len, batch.texts))
+        except FileRefusedError as fault:
+            with suppress(FileRefusedError):
+                return self._by_records(syntax, _fields(sample)), chain(sample, _raising(fault))
+            raise
         if not records:
             return None, iter(())
-        fields = [record for batch in sample for record in batch.fields if record][:SAMPLE_RECORDS]
-        return self._by_records(syntax, fields), chain(sample, batches)
+        return self._by_records(syntax, _fields(sample)), chain(sample, batches)
 
     def _by_records(self, syntax: str, fields: Sequence[Fields]) -> LogFormat:
         if fields:
@@ -120,6 +125,15 @@ class Detector:
         if nearest and shares[nearest]:
             place += f"; nearest is {nearest}, which reads {shares[nearest]:.0%} of them"
         raise FileRefusedError(FileReason.UNSUPPORTED_FORMAT, place)
+
+
+def _fields(sample: Sequence[Batch]) -> list[Fields]:
+    return [record for batch in sample for record in batch.fields if record][:SAMPLE_RECORDS]
+
+
+def _raising(fault: FileRefusedError) -> Iterator[Batch]:
+    raise fault
+    yield
 
 
 def _fits(log_format: LogFormat, fields: Fields) -> bool:

@@ -14,9 +14,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from atlas.formats import load_formats
 from atlas.names import METRICS_NAMESPACE
+from atlas.orders import Order
 from atlas.scratch import own_folder
 from atlas.settings import IngestSettings
-from lambda_ingest.events import landed_objects
+from lambda_ingest.events import messages
 from lambda_ingest.ingest import Ingestion, Outcome, Verdict
 from lambda_ingest.ledger_writer import LedgerWriter
 from lambda_ingest.objects import LakeObjects
@@ -32,8 +33,13 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 @cache
+def _settings() -> IngestSettings:
+    return IngestSettings.from_env(os.environ)
+
+
+@cache
 def _ingestion() -> Ingestion:
-    settings = IngestSettings.from_env(os.environ)
+    settings = _settings()
     table = boto3.resource("dynamodb").Table(settings.ledger_table)
     return Ingestion(
         LakeObjects(boto3.client("s3")),
@@ -45,10 +51,13 @@ def _ingestion() -> Ingestion:
 
 
 def _take(record: SQSRecord) -> None:
-    for landed in landed_objects(record.body):
+    for message in messages(record.body):
         started = time.monotonic()
-        verdict = _ingestion().take(landed)
-        _report(landed.key, verdict, round((time.monotonic() - started) * 1000))
+        if isinstance(message, Order):
+            key, verdict = message.raw_key, _ingestion().obey(message, _settings().bucket)
+        else:
+            key, verdict = message.key, _ingestion().take(message)
+        _report(key, verdict, round((time.monotonic() - started) * 1000))
 
 
 def _report(key: str, verdict: Verdict, milliseconds: int) -> None:

@@ -1,29 +1,33 @@
-"""What becomes of one landed object, and the order of effects.
+"""What becomes of one landed object, or of an operator's order, and the order of effects.
 
-Write parts, write the archive copy (or the refused copy and its reason), commit the ledger, delete the
-predecessor's objects, delete from raw. A redelivered event finds the ledger and does only what is missing.
+Copy to the archive, write parts, commit the ledger, show a refusal, delete from raw. A redelivered event finds the
+ledger and does only what is missing. Nothing that a day's run may be reading is deleted here.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from atlas import lake
+from atlas.file_entry import Content, FileEntry
 from atlas.formats import LogFormat
-from atlas.ledger import FileEntry, FileState
-from atlas.timestamps import iso_utc
+from atlas.ledger import FileState
+from atlas.orders import Order, OrderKind
+from atlas.reasons import FileReason
+from lambda_ingest.container import Readable
+from lambda_ingest.decide import Judged, counts_now, decide, disinherited, inheriting, withdrawn
 from lambda_ingest.events import LandedObject
-from lambda_ingest.ledger_writer import LedgerConflictError, LedgerWriter
+from lambda_ingest.ledger_writer import Claims, LedgerConflictError, LedgerWriter
 from lambda_ingest.objects import LakeObjects, ObjectGoneError
 from lambda_ingest.read import Reading, read_file
 from lambda_ingest.spool import Spool
 
-_DECISIONS = 3
+_DECISIONS = 5
 """How often a conflicting commit is decided anew before the queue has to deliver again."""
 
 
@@ -34,6 +38,7 @@ class Outcome(StrEnum):
     EMPTY = "empty"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
     REDELIVERED = "redelivered"
     SUPERSEDED = "superseded"
     GONE = "gone"
@@ -48,8 +53,17 @@ class Verdict:
     reading: Reading | None = None
 
 
+@dataclass
+class _Spooled:
+    """A file that has been read, its parts on scratch disk, and whether they have been uploaded too."""
+
+    reading: Reading
+    spool: Spool
+    uploaded: bool = False
+
+
 class Ingestion:
-    """Takes landed objects into the lake. `scratch` is a folder on a disk with room for a file's envelopes."""
+    """Takes landed objects into the lake. `scratch` is a folder on a disk with room for two files' envelopes."""
 
     def __init__(
         self,
@@ -69,136 +83,205 @@ class Ingestion:
     def take(self, landed: LandedObject) -> Verdict:
         """Ingests or refuses one object. Errors of AWS are raised: the queue delivers again."""
         before = self._current(landed.key)
-        if before:
-            self._objects.delete(landed.bucket, before.obsolete)  # a crash may have left them
-        if before and before.version == landed.version:
-            return self._redelivered(landed, before)
+        if _was_taken(landed, before):
+            return self._done(landed, Verdict(Outcome.REDELIVERED, before))
         try:
             stream, landed_at = self._objects.open(landed)
         except ObjectGoneError:
             return Verdict(Outcome.GONE, before)
-        with stream as body:
-            if before and not landed.newer_than(before.sequencer):
-                return self._superseded(landed, landed_at, before)
-            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-                spool = Spool(Path(folder), self._part_bytes)
-                reading = read_file(body, landed.key, spool, self._formats)
-                return self._settle(landed, landed_at, reading, spool)
+        with stream as body, self._read(body, landed.key) as spooled:
+            judged = Judged.landed(landed, landed_at, spooled.reading)
+            self._objects.copy(landed, judged.archived)
+
+            def settle() -> Verdict:
+                before = self._current(landed.key)
+                if _was_taken(landed, before):
+                    return Verdict(Outcome.REDELIVERED, before)
+                return self._settle(landed.bucket, judged, before, spooled)
+
+            verdict = _until_settled(settle)
+            self._discard(judged, verdict, spooled)
+            return self._done(landed, verdict)
+
+    def obey(self, order: Order, bucket: str) -> Verdict:
+        """Does what an operator ordered, if the file's version is still the one that the order speaks of.
+
+        Raises ObjectGoneError if the archive's copy that a replay needs is not there.
+        """
+        before = self._current(order.raw_key)
+        if before is None or not _applies(order, before):
+            verdict = _not_again(order, before)
+        elif order.kind is OrderKind.WITHDRAW:
+            verdict = _until_settled(lambda: self._withdraw(order, bucket))
+        else:
+            verdict = self._replay(order, bucket, before)
+        if verdict.entry:
+            self._show_refusal(bucket, verdict.entry)
+        return verdict
+
+    def _withdraw(self, order: Order, bucket: str) -> Verdict:
+        before = self._current(order.raw_key)
+        if before is None or not _applies(order, before):
+            return _not_again(order, before)
+        before, claims = self._let_go(bucket, before, None, order.at)
+        return Verdict(Outcome.WITHDRAWN, self._ledger.commit(withdrawn(before, order), before, claims, order.at))
+
+    def _replay(self, order: Order, bucket: str, before: FileEntry) -> Verdict:
+        salvage = order.kind is OrderKind.SALVAGE
+        stream = self._objects.open_key(bucket, before.copied_to)
+        with stream as body, self._read(body, order.raw_key, salvage=salvage) as spooled:
+            judged = Judged.replayed(before, order, spooled.reading)
+
+            def settle() -> Verdict:
+                before = self._current(order.raw_key)
+                if before is None or not _applies(order, before):
+                    return _not_again(order, before)
+                return self._settle(bucket, judged, before, spooled)
+
+            verdict = _until_settled(settle)
+            self._discard(judged, verdict, spooled)
+            return verdict
 
     def _current(self, raw_key: str) -> FileEntry | None:
-        """The file's entry, its switch-over brought to an end if a crash had cut it short."""
+        """The file's entry, its switch-over brought to an end if a crash had cut it short, and its heir's too."""
         entry = self._ledger.entry(raw_key)
+        if entry and entry.duplicate_of and (heir := self._ledger.entry(entry.duplicate_of)):
+            self._ledger.finish_commit(heir, heir.landed_at)
         return self._ledger.finish_commit(entry, entry.landed_at) if entry else None
 
-    def _redelivered(self, landed: LandedObject, before: FileEntry) -> Verdict:
-        self._objects.clear_landed(landed)
-        return Verdict(Outcome.REDELIVERED, before)
+    @contextmanager
+    def _read(self, body: Readable, raw_key: str, *, salvage: bool = False) -> Iterator[_Spooled]:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            spool = Spool(Path(folder), self._part_bytes)
+            yield _Spooled(read_file(body, raw_key, spool, self._formats, salvage=salvage), spool)
 
-    def _superseded(self, landed: LandedObject, landed_at: datetime, before: FileEntry) -> Verdict:
-        """An older version than the ledger's: its bytes are kept, its records are history."""
-        key = lake.archive_key("superseded", landed.key, landed_at, lake.version_id(landed.version))
-        self._objects.copy(landed, key)
-        self._objects.clear_landed(landed)
-        return Verdict(Outcome.SUPERSEDED, before)
+    def _settle(self, bucket: str, judged: Judged, before: FileEntry | None, spooled: _Spooled) -> Verdict:
+        """Decides, writes what the decision needs, commits. Raises LedgerConflictError if another came first."""
+        claims = Claims(None, 0, None)
+        reading, at = judged.reading, judged.order.at if judged.order else judged.landed_at
+        if before and counts_now(judged, before):
+            before, claims = self._let_go(bucket, before, reading.content_hash if reading.shares else None, at)
+        owner = self._ledger.claims(reading.content_hash).owner if reading.shares else None
+        entry = decide(judged, before, owner)
+        if entry is None:
+            return Verdict(Outcome.SUPERSEDED, before, reading)
+        self._upload(bucket, judged, entry, spooled)
+        entry = self._ledger.commit(entry, before, claims, at)
+        return Verdict(Outcome(entry.state.value), entry, reading)
 
-    def _settle(self, landed: LandedObject, landed_at: datetime, reading: Reading, spool: Spool) -> Verdict:
-        """Decides, writes what the decision needs, commits; anew if another invocation came first."""
-        for attempt in range(1, _DECISIONS + 1):
-            before = self._current(landed.key)
-            if before and before.version == landed.version:
-                return self._redelivered(landed, before)
-            if before and not landed.newer_than(before.sequencer):
-                return self._superseded(landed, landed_at, before)
-            entry = self._decide(landed, landed_at, reading, before)
-            self._write(landed, entry, reading, spool)
+    def _let_go(self, bucket: str, before: FileEntry, keeps: str | None, at: str) -> tuple[FileEntry, Claims]:
+        """Sees to it that another file of the same bytes counts for them, if this one is to give them up.
+
+        The entry as it is then, and the claims that were seen when there was no heir.
+        """
+        while (content := before.content) and not content.duplicate_of and content.content_hash != keeps:
+            claims = self._ledger.claims(content.content_hash)
+            if claims.heir is None:
+                return before, claims
+            before = self._bequeath(bucket, before, content, claims.heir, at)
+        return before, Claims(None, 0, None)
+
+    def _bequeath(self, bucket: str, owner: FileEntry, content: Content, heir_key: str, at: str) -> FileEntry:
+        """Hands the owner's bytes over to the heir, who is read as its own folder and today's formats say."""
+        heir = self._current(heir_key)
+        if not heir or not heir.content or heir.content.content_hash != content.content_hash:
+            raise LedgerConflictError(f"{heir_key} has changed since its claim was read")
+        stands_for = heir.content
+        stream = self._objects.open_key(bucket, stands_for.archived)
+        with stream as body, self._read(body, heir_key, salvage=stands_for.salvaged) as spooled:
+            judged = Judged.inheriting(stands_for, heir, owner, spooled.reading)
+            inherited = judged.content(None, None)
+            if inherited is None:
+                gone = self._ledger.commit(disinherited(heir, judged), heir, Claims(None, 0, None), at)
+                self._show_refusal(bucket, gone)
+                return owner
+            counting = inheriting(heir, inherited)
+            self._upload(bucket, judged, counting, spooled)
             try:
-                entry = self._ledger.commit(entry, before, entry.landed_at)
+                return self._ledger.hand_over(owner, counting, heir, at)
             except LedgerConflictError:
-                if attempt == _DECISIONS:
-                    raise
-                continue
-            self._objects.delete(landed.bucket, entry.obsolete)
-            self._objects.clear_landed(landed)
-            return Verdict(Outcome(entry.state.value), entry, reading)
-        raise AssertionError("unreachable")
+                self._ledger.discard(judged.parts())
+                raise
 
-    def _decide(
-        self, landed: LandedObject, landed_at: datetime, reading: Reading, before: FileEntry | None
-    ) -> FileEntry:
-        ingest_id = lake.version_id(landed.version)
-        entry = FileEntry(
-            raw_key=landed.key,
-            version=landed.version,
-            sequencer=landed.sequencer,
-            state=FileState.INGESTED,
-            content_hash=reading.content_hash,
-            size=reading.size,
-            landed_at=iso_utc(landed_at),
-            format=reading.format,
-            copied_to=lake.archive_key(reading.format or "empty", landed.key, landed_at, ingest_id),
-        )
-        if reading.refusal:
-            return _keeping(
-                replace(
-                    entry,
-                    state=FileState.REJECTED,
-                    reason=reading.refusal.reason.value,
-                    place=reading.refusal.place or None,
-                    copied_to=lake.rejected_file_key(landed.key),
-                ),
-                before,
-            )
-        if before and before.shares_hash == reading.content_hash:
-            return _keeping(entry, before)  # the same bytes again
-        obsolete = tuple(before.objects()) if before else ()
-        if not reading.shares:
-            return replace(entry, state=FileState.EMPTY, obsolete=obsolete)
-        bringer = self._ledger.bringer(reading.content_hash)
-        if bringer and bringer != landed.key:
-            return replace(entry, state=FileState.DUPLICATE, duplicate_of=bringer, obsolete=obsolete)
-        return replace(
-            entry,
-            shares=reading.shares,
-            fields=reading.fields,
-            shares_version=landed.version,
-            shares_hash=reading.content_hash,
-            obsolete=obsolete,
-        )
-
-    def _write(self, landed: LandedObject, entry: FileEntry, reading: Reading, spool: Spool) -> None:
-        if entry.shares_version == entry.version:
+    def _upload(self, bucket: str, judged: Judged, entry: FileEntry, spooled: _Spooled) -> None:
+        """Writes the parts, if the entry counts for what was read now."""
+        if judged.is_counted_by(entry):
+            spooled.uploaded = True
             parts = {
-                key: spool.part(day, number)
+                key: spooled.spool.part(day, number)
                 for day in entry.shares
                 for number, key in enumerate(entry.day_objects(day))
             }
-            self._objects.upload(landed.bucket, parts)
-        self._objects.copy(landed, entry.copied_to)
-        if reading.refusal:
-            document = {
-                "raw_key": landed.key,
-                "version": landed.version,
-                "reason": reading.refusal.reason.value,
-                "meaning": reading.refusal.reason.meaning,
-                "place": reading.refusal.place,
-                "format": reading.format,
-                "size": reading.size,
-                "records_read": reading.records_read,
-                "records_refused": reading.records_refused,
-                "landed_at": entry.landed_at,
-            }
-            self._objects.put_document(landed.bucket, lake.reason_key(landed.key), document)
+            self._objects.upload(bucket, parts)
+
+    def _discard(self, judged: Judged, verdict: Verdict, spooled: _Spooled) -> None:
+        """Leaves parts to be cleared away that this delivery has written, or an earlier one that died, in vain."""
+        in_vain = verdict.entry is None or not judged.is_counted_by(verdict.entry)
+        if in_vain and (spooled.uploaded or verdict.outcome is Outcome.SUPERSEDED):
+            self._ledger.discard(judged.parts())
+
+    def _done(self, landed: LandedObject, verdict: Verdict) -> Verdict:
+        """What is left to do once the ledger knows: show a refusal, and take exactly this version out of raw/."""
+        if verdict.entry:
+            self._show_refusal(landed.bucket, verdict.entry)
+        self._objects.clear_landed(landed)
+        return verdict
+
+    def _show_refusal(self, bucket: str, entry: FileEntry) -> None:
+        """Has the rejected zone hold the file and the reason exactly while its last version is refused.
+
+        Whoever changes the entry comes by here afterwards, and looks at it again, so that of two the last one wins.
+        """
+        seen: FileEntry | None = entry
+        while seen and seen.once_refused:
+            shown = lake.rejected_file_key(seen.raw_key), lake.reason_key(seen.raw_key)
+            if seen.state is FileState.REJECTED:
+                self._objects.copy_key(bucket, seen.copied_to, shown[0])
+                self._objects.put_document(bucket, shown[1], _reason(seen))
+            else:
+                self._objects.delete(bucket, shown)
+            now = self._ledger.entry(seen.raw_key)
+            seen = now if now and now.revision != seen.revision else None
 
 
-def _keeping(entry: FileEntry, before: FileEntry | None) -> FileEntry:
-    """The entry with its predecessor's records left in the lake as they are."""
+def _was_taken(landed: LandedObject, before: FileEntry | None) -> bool:
+    """Whether this version has been judged, and the ledger speaks of it."""
     if before is None:
-        return entry
-    return replace(
-        entry,
-        format=before.format or entry.format,
-        shares=before.shares,
-        fields=before.fields,
-        shares_version=before.shares_version,
-        shares_hash=before.shares_hash,
-    )
+        return False
+    return landed.version in (before.version, before.content.version if before.content else None)
+
+
+def _applies(order: Order, before: FileEntry) -> bool:
+    """Whether an order is yet to be obeyed."""
+    return before.version == order.version and before.ordered_at < order.at
+
+
+def _not_again(order: Order, before: FileEntry | None) -> Verdict:
+    """The verdict on an order that has been obeyed, or speaks of a version that was overtaken."""
+    obeyed = before is not None and before.version == order.version
+    return Verdict(Outcome.REDELIVERED if obeyed else Outcome.SUPERSEDED, before)
+
+
+def _until_settled(settle: Callable[[], Verdict]) -> Verdict:
+    """Decides anew, some times, if another delivery changed what a decision went by."""
+    for _ in range(_DECISIONS - 1):
+        with suppress(LedgerConflictError):
+            return settle()
+    return settle()
+
+
+def _reason(entry: FileEntry) -> dict[str, object]:
+    """The document beside a refused file."""
+    assert entry.reason is not None  # noqa: S101 - a refused entry has one
+    return {
+        "raw_key": entry.raw_key,
+        "version": entry.version,
+        "reason": entry.reason,
+        "meaning": FileReason(entry.reason).meaning,
+        "place": entry.place or "",
+        "format": entry.format,
+        "size": entry.size,
+        "records_read": entry.records_read,
+        "records_refused": entry.records_refused,
+        "landed_at": entry.landed_at,
+    }

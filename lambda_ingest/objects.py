@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+_GONE = ("NoSuchKey", "NoSuchVersion", "404")
+
+
 class ObjectGoneError(Exception):
     """The landed object is not there any more: an earlier delivery has dealt with it, or someone deleted it."""
 
@@ -36,10 +39,19 @@ class LakeObjects:
         try:
             answer = self._s3.get_object(Bucket=landed.bucket, Key=landed.key, **_version(landed))
         except ClientError as fault:
-            if fault.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
+            if fault.response["Error"]["Code"] in _GONE:
                 raise ObjectGoneError(landed.key) from fault
             raise
         return closing(answer["Body"]), answer["LastModified"]
+
+    def open_key(self, bucket: str, key: str) -> AbstractContextManager[Readable]:
+        """The bytes of an object of the lake. Raises ObjectGoneError."""
+        try:
+            return closing(self._s3.get_object(Bucket=bucket, Key=key)["Body"])
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] in _GONE:
+                raise ObjectGoneError(f"{key}, which the ledger names, is not in the bucket") from fault
+            raise
 
     def upload(self, bucket: str, files: Mapping[str, Path]) -> None:
         """Writes files to keys."""
@@ -49,6 +61,10 @@ class LakeObjects:
         """Copies the producer's bytes within the bucket, of any size."""
         source: Any = {"Bucket": landed.bucket, "Key": landed.key, **_version(landed)}
         self._s3.copy(source, landed.bucket, key)
+
+    def copy_key(self, bucket: str, source: str, key: str) -> None:
+        """Copies an object of the lake."""
+        self._s3.copy({"Bucket": bucket, "Key": source}, bucket, key)
 
     def put_document(self, bucket: str, key: str, document: Mapping[str, Any]) -> None:
         """Writes a small JSON document."""

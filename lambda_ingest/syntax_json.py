@@ -165,13 +165,14 @@ class _Document:
         self._window = window
         self._is_record = is_record
         self._wrapped = wrapped
+        self._fault: FileRefusedError | None = None
 
     def batches(self) -> Iterator[Batch]:
-        """All records; items are counted from 1 through the whole file."""
+        """All records, those before a fault too; items are counted from 1 through the whole file."""
         number = size = 0
         texts: list[bytes] = []
         values: list[Any] = []
-        for some_texts, some_values in chain(self._values(), [([], [])]):
+        for some_texts, some_values in chain(self._up_to_a_fault(), [([], [])]):
             texts += some_texts
             values += some_values
             size += sum(map(len, some_texts))
@@ -182,6 +183,14 @@ class _Document:
             faults = {at: RecordReason.MALFORMED_RECORD for at, value in enumerate(values) if value is None}
             yield Batch(lines, texts, [value or {} for value in values] if faults else values, faults)
             texts, values, size = [], [], 0
+        if self._fault:
+            raise self._fault
+
+    def _up_to_a_fault(self) -> Iterator[Values]:
+        try:
+            yield from self._values()
+        except FileRefusedError as fault:
+            self._fault = fault
 
     def _values(self) -> Iterator[Values]:
         """Never an empty list."""

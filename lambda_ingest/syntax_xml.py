@@ -51,7 +51,11 @@ def xml_records(chunks: Iterator[bytes], elements: frozenset[str], skipped: int)
         rest = chunk
         while rest:
             piece, rest = rest[:size], rest[size:]
-            left = document.feed(piece)
+            try:
+                left = document.feed(piece)
+            except FileRefusedError:
+                yield document.take()  # what came before the fault
+                raise
             if left is None:
                 size = min(2 * size, CHUNK_BYTES)
                 continue
@@ -65,8 +69,8 @@ def xml_records(chunks: Iterator[bytes], elements: frozenset[str], skipped: int)
             content = True  # whatever it is
             break
     else:
-        document.end()
         yield document.take()
+        document.end()
     if document.count == 0 and (content or document.has_content):
         names = ", ".join(sorted(elements))
         raise FileRefusedError(FileReason.UNSUPPORTED_FORMAT, f"XML without any element of: {names}")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
-from moto.s3.models import FakeDeleteMarker, S3Backend
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import FakeDeleteMarker, S3Backend, s3_backends
 
 from atlas.clients import Clients
-from atlas.formats import load_formats
+from atlas.formats import LogFormat, load_formats
+from atlas.ledger import file_key
+from atlas.orders import Order, OrderKind
 from atlas.settings import JobSettings
 from lambda_ingest.events import LandedObject
 from lambda_ingest.ingest import Ingestion, Verdict
@@ -25,13 +29,16 @@ from lambda_ingest.objects import LakeObjects
 
 FRIDAY = date(2024, 11, 29)
 SATURDAY = date(2024, 11, 30)
+LANDED = datetime(2024, 12, 1, tzinfo=UTC)
 _buckets = itertools.count(1)
-_sequencers = itertools.count(1)
 
 
 @dataclass
 class LakeUnderTest:
-    """`drop` puts a file under raw/ and delivers its event; `landed` only makes the event."""
+    """`drop` puts a file under raw/ and delivers its event; `landed` only makes the event.
+
+    Versions and landing times are counted, so that two lakes of the same history are equal byte by byte.
+    """
 
     bucket: str
     s3: Any
@@ -41,22 +48,48 @@ class LakeUnderTest:
     topic_arn: str
     queue_url: str
     part_bytes: int = 1 << 27
+    formats: Mapping[str, LogFormat] = field(default_factory=load_formats)
     runs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    events: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def ingestion(self) -> Ingestion:
         """A fresh ingestion, as a cold start makes it."""
         objects = LakeObjects(self.s3)
-        return Ingestion(objects, LedgerWriter(self.ledger), load_formats(), part_bytes=self.part_bytes)
+        return Ingestion(objects, LedgerWriter(self.ledger), self.formats, part_bytes=self.part_bytes)
 
     def landed(self, key: str, body: bytes) -> LandedObject:
         """Puts an object and answers with what its event says."""
-        version = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)["VersionId"]
-        return LandedObject(self.bucket, key, version, version, f"{next(_sequencers):016X}")
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        number = next(self.events)
+        stored = self._stored.getlist(key)[-1]
+        stored._version_id = version = f"version-{number}"
+        stored.last_modified = LANDED + timedelta(minutes=number)
+        return LandedObject(self.bucket, key, version, version, f"{number:016X}")
+
+    def order(self, kind: OrderKind, key: str) -> Order:
+        """An operator's order for the version of a file that the ledger has."""
+        item = self.ledger.get_item(Key=file_key(key))["Item"]
+        at = LANDED + timedelta(days=1, minutes=next(self.events))
+        return Order(kind, key, item["version"], f"{at:%Y-%m-%dT%H:%M:%S.%fZ}", "an operator")
+
+    def obey(self, kind: OrderKind, key: str) -> Verdict:
+        """Gives an order and delivers it once."""
+        return self.ingestion.obey(self.order(kind, key), self.bucket)
 
     def drop(self, key: str, body: bytes) -> Verdict:
         """Puts an object and delivers its event once."""
         return self.ingestion.take(self.landed(key, body))
+
+    @property
+    def _stored(self) -> Any:
+        """moto's own store of the bucket's objects, all versions."""
+        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.bucket].keys
+
+    def objects(self) -> dict[str, bytes]:
+        """All that a reader sees, without the calls that it takes a reader."""
+        newest = ((key, self._stored.getlist(key)[-1]) for key in list(self._stored))
+        return {key: stored.value for key, stored in newest if not isinstance(stored, FakeDeleteMarker)}
 
     def keys(self, prefix: str = "") -> list[str]:
         """The keys under a prefix, as a reader sees them."""
@@ -87,6 +120,17 @@ class LakeUnderTest:
         return found
 
 
+@cache
+def _client(service: str) -> Any:
+    """Made once: that takes longer than most tests."""
+    return boto3.Session().client(service)  # type: ignore[call-overload]
+
+
+@cache
+def _dynamodb() -> Any:
+    return boto3.resource("dynamodb")
+
+
 _list_objects = S3Backend.list_objects
 
 
@@ -101,12 +145,12 @@ def _list_live_objects(self: S3Backend, bucket: Any, *arguments: Any, **more: An
 def lake_under_test() -> Iterator[LakeUnderTest]:
     """A lake of its own: no two share a bucket."""
     with mock_aws(), patch.object(S3Backend, "list_objects", _list_live_objects):
-        s3, sns, sqs = boto3.client("s3"), boto3.client("sns"), boto3.client("sqs")
+        s3, sns, sqs = _client("s3"), _client("sns"), _client("sqs")
         bucket = f"lake-{next(_buckets)}"
         s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         keys: Any = [("pk", "HASH"), ("sk", "RANGE")]
-        ledger = boto3.resource("dynamodb").create_table(
+        ledger = _dynamodb().create_table(
             TableName="ledger",
             KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],

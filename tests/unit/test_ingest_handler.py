@@ -14,7 +14,7 @@ import pytest
 
 from atlas.settings import IngestSettings
 from lambda_ingest import handler as handler_module
-from lambda_ingest.events import UnknownEventError, landed_objects
+from lambda_ingest.events import LandedObject, UnknownEventError, messages
 from tests.lake_under_test import LakeUnderTest
 
 SECRET = "s3cr3t-content"
@@ -48,6 +48,7 @@ def _deployed(lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in IngestSettings(lake.bucket, lake.ledger.name).to_env().items():
         monkeypatch.setenv(name, value)
     handler_module._ingestion.cache_clear()
+    handler_module._settings.cache_clear()
 
 
 @pytest.mark.usefixtures("_deployed")
@@ -83,17 +84,21 @@ def test_an_aws_error_is_never_a_refusal(lake: LakeUnderTest) -> None:
 def test_keys_are_decoded_where_s3_encodes_them_and_only_there() -> None:
     described = {"key": "raw/a+b%20c%C3%BC.log", "size": 1, "eTag": "e", "versionId": "v", "sequencer": "1"}
     s3 = json.dumps({"Records": [{"s3": {"bucket": {"name": "b"}, "object": described}}]})
-    assert [landed.key for landed in landed_objects(s3)] == ["raw/a b cü.log"]
+    assert _keys(s3) == ["raw/a b cü.log"]
     described |= {"etag": "e", "version-id": "v"}
     bridge = json.dumps({"detail": {"bucket": {"name": "b"}, "object": described}})
-    assert [landed.key for landed in landed_objects(bridge)] == ["raw/a+b%20c%C3%BC.log"]
+    assert _keys(bridge) == ["raw/a+b%20c%C3%BC.log"]
+
+
+def _keys(body: str) -> list[str]:
+    return [landed.key for landed in messages(body) if isinstance(landed, LandedObject)]
 
 
 def test_s3s_test_event_announces_nothing_and_anything_else_is_an_error() -> None:
-    assert landed_objects('{"Service": "Amazon S3", "Event": "s3:TestEvent"}') == []
+    assert messages('{"Service": "Amazon S3", "Event": "s3:TestEvent"}') == []
     for body in ("", "[]", "{}", '{"detail": {"bucket": {}}}', "null"):
         with pytest.raises(UnknownEventError):
-            landed_objects(body)
+            messages(body)
 
 
 @pytest.mark.usefixtures("_deployed")

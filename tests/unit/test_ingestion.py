@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from boto3.exceptions import Boto3Error
 from botocore.exceptions import ClientError
 
 from atlas import lake as keys
-from atlas.ledger import FileEntry, FileState, day_state_key, file_key
+from atlas.file_entry import Content, FileEntry, Replaced
+from atlas.ledger import FileState, Share, day_state_key
 from atlas.manifest import Manifest, read_manifest, records_in
-from lambda_ingest import ledger_writer
+from atlas.orders import OrderKind
+from lambda_ingest.events import newer
 from lambda_ingest.ingest import Outcome
-from tests.lake_under_test import FRIDAY, SATURDAY, LakeUnderTest, lake_under_test
+from lambda_ingest.spool import MAX_DAYS
+from tests.lake_under_test import FRIDAY, SATURDAY, LakeUnderTest
+from tests.ledger_invariants import check, entries, state
 
 KEY = "raw/web/access.ndjson"
 
@@ -35,18 +39,10 @@ def body(*lines: str) -> bytes:
 FIRST = body(record(29, 1), record(29, 2), record(30, 3))
 CORRECTED = body(record(30, 3), record(30, 4), "{broken")
 
-SEVERAL_DAYS = body(*(record(day, 0) for day in (21, 22, 23, 24, 29)))
-
-
-def november(day: int) -> date:
-    return date(2024, 11, day)
-
-
-def state(lake: LakeUnderTest) -> dict[str, Any]:
-    """Everything that a later stage reads: the ledger but for its change counters, and all objects' contents."""
-    items = [{name: value for name, value in item.items() if name != "changes"} for item in lake.ledger_items()]
-    objects = {key: lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys("")}
-    return {"ledger": items, "objects": objects}
+ERROR = (
+    b"<error><errorTime>2024-11-29T10:00:00Z</errorTime><clientIp>192.0.2.7</clientIp><service>till</service>"
+    b"<errorCode>503</errorCode><message>no paper</message></error>"
+)
 
 
 def manifest(lake: LakeUnderTest, day: Any) -> dict[str, int]:
@@ -88,8 +84,10 @@ def test_a_correction_replaces_its_predecessor_in_every_day_that_either_touched(
     lake.drop(KEY, FIRST)
     lake.drop(KEY, CORRECTED)
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {KEY: 3})
-    [entry] = [FileEntry.from_item(i) for i in lake.ledger_items() if i["pk"] == file_key(KEY)["pk"]]
-    assert lake.keys("validated/") == entry.objects()
+    check(lake)
+    assert set(entries(lake)[KEY].objects()) < set(lake.keys("validated/")), (
+        "a run may be reading the predecessor's"
+    )
     assert {day: lake.ledger.get_item(Key=day_state_key(day))["Item"]["changes"] for day in (FRIDAY, SATURDAY)} == {
         FRIDAY: 2,
         SATURDAY: 2,
@@ -129,8 +127,10 @@ def test_an_older_version_that_is_delivered_late_is_archived_and_changes_no_day(
     lake.ingestion.take(newer)
     before = lake.ledger_items()
     assert lake.ingestion.take(older).outcome is Outcome.SUPERSEDED
-    assert lake.ledger_items() == before
-    assert len(lake.keys("archive/superseded/")) == 1
+    check(lake)
+    obsolete = [item for item in lake.ledger_items() if item["sk"].startswith("OBSOLETE#")]
+    assert [item for item in lake.ledger_items() if item not in obsolete] == before
+    assert len(lake.keys("archive/ndjson/")) == 2
     assert lake.keys("raw/") == []
 
 
@@ -143,18 +143,22 @@ def test_a_newer_version_that_lands_meanwhile_stays_in_raw(lake: LakeUnderTest) 
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {KEY: 3})
 
 
-def test_sequencers_of_other_lengths_compare_as_s3_says(lake: LakeUnderTest) -> None:
-    landed = replace(lake.landed(KEY, FIRST), sequencer="0055AED6DCD90281E5")
-    assert landed.newer_than("0055AED6DCD90281")
-    assert not landed.newer_than("0055AED6DCD90281E50")
-    assert not landed.newer_than("0055AED6DCD90281E6")
+def test_sequencers_of_other_lengths_compare_as_s3_says() -> None:
+    landed = "0055AED6DCD90281E5"
+    assert newer(landed, "0055AED6DCD90281")
+    assert not newer(landed, "0055AED6DCD90281E50")
+    assert not newer(landed, "0055AED6DCD90281E6")
+    assert newer(landed, "")
 
 
 def test_a_refused_file_leaves_only_itself_and_its_reason(lake: LakeUnderTest) -> None:
     broken = b'[{"timestamp": "2024-11-29T10:00:00Z", "ip": "192.0.2.1", "status": 200},'
     verdict = lake.drop("raw/broken.json", broken)
     assert verdict.outcome is Outcome.REJECTED
-    assert lake.keys() == [keys.rejected_file_key("raw/broken.json"), keys.reason_key("raw/broken.json")]
+    [archived] = lake.keys("archive/rejected/")
+    shown = [keys.rejected_file_key("raw/broken.json"), keys.reason_key("raw/broken.json")]
+    assert lake.keys() == [archived, *shown]
+    assert lake.objects()[archived] == lake.objects()[shown[0]] == broken
     reason = json.loads(
         lake.s3.get_object(Bucket=lake.bucket, Key=keys.reason_key("raw/broken.json"))["Body"].read()
     )
@@ -164,7 +168,7 @@ def test_a_refused_file_leaves_only_itself_and_its_reason(lake: LakeUnderTest) -
         len(broken),
     )
     assert reason["place"].startswith("line 1, byte 73")
-    assert (reason["records_read"], reason["records_refused"]) == (0, 0)
+    assert (reason["records_read"], reason["records_refused"]) == (1, 0)
     assert [item["pk"] for item in lake.ledger_items()] == ["FILE#raw/broken.json"]
 
 
@@ -176,13 +180,14 @@ def test_a_refused_correction_leaves_its_predecessors_records_and_the_next_one_r
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({KEY: 2}, {KEY: 1})
     lake.drop(KEY, CORRECTED)
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {KEY: 3})
-    assert len(lake.keys("validated/")) == 1
+    assert lake.keys("rejected/") == []
+    check(lake)
 
 
 def test_a_file_corrected_to_nothing_takes_its_records_out_again(lake: LakeUnderTest) -> None:
     lake.drop(KEY, FIRST)
     assert lake.drop(KEY, b"").outcome is Outcome.EMPTY
-    assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY), lake.keys("validated/")) == ({}, {}, [])
+    assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {})
     assert lake.ledger.get_item(Key=day_state_key(FRIDAY))["Item"]["dirty"] == "yes"
 
 
@@ -208,126 +213,6 @@ def test_what_leaves_the_records_as_they_are_leaves_every_day_as_it_is(lake: Lak
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {KEY: 3})
 
 
-@pytest.mark.parametrize("first", [FIRST, SEVERAL_DAYS], ids=["one transaction", "several transactions"])
-def test_a_newer_version_that_overtakes_at_any_call_wins_and_the_older_bytes_are_kept(
-    first: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger_writer, "_DAYS_A_TRANSACTION", 2)
-
-    def overtaken(at: int) -> int:
-        with lake_under_test() as lake:
-            older = lake.landed(KEY, first)
-            newer = lake.landed(KEY, CORRECTED)
-            calls = 0
-
-            def overtake(**_: Any) -> None:
-                nonlocal calls
-                calls += 1
-                if calls == at:
-                    lake.ingestion.take(newer)
-
-            for client in (lake.s3, lake.ledger.meta.client):
-                client.meta.events.register_first("before-send", overtake, unique_id="overtake")
-            try:
-                lake.ingestion.take(older)
-            finally:
-                for client in (lake.s3, lake.ledger.meta.client):
-                    client.meta.events.unregister("before-send", unique_id="overtake")
-            if at <= calls:
-                counted = {day: manifest(lake, day) for day in (*map(november, (21, 22, 23, 24)), FRIDAY, SATURDAY)}
-                assert {day: files for day, files in counted.items() if files} == {SATURDAY: {KEY: 3}}, f"call {at}"
-                kept = [
-                    lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys("archive/")
-                ]
-                assert {first, CORRECTED} <= set(kept), f"call {at}"
-                assert lake.keys("raw/") == []
-            return calls
-
-    alone = overtaken(at=10**9)
-    for at in range(1, alone + 1):
-        overtaken(at)
-
-
-class Killed(BaseException):
-    """The process is gone: no handler may go on."""
-
-
-def _interrupt(lake: LakeUnderTest, at: int, fault: Callable[[], BaseException], *, after: bool) -> list[str]:
-    """Makes the `at`-th AWS call fail, or die once it took effect; the list fills with the calls that were made."""
-    calls: list[str] = []
-
-    def before_send(request: Any, **_: Any) -> None:
-        calls.append(str(request.headers.get("X-Amz-Target", request.method)))
-        if not after and len(calls) == at:
-            raise fault()
-
-    def after_call(**_: Any) -> None:
-        if after and len(calls) == at:
-            raise fault()
-
-    for client in (lake.s3, lake.ledger.meta.client):
-        client.meta.events.register_first("before-send", before_send, unique_id="interrupt-before")
-        client.meta.events.register("after-call", after_call, unique_id="interrupt-after")
-    return calls
-
-
-def _heal(lake: LakeUnderTest) -> None:
-    for client in (lake.s3, lake.ledger.meta.client):
-        client.meta.events.unregister("before-send", unique_id="interrupt-before")
-        client.meta.events.unregister("after-call", unique_id="interrupt-after")
-
-
-def _denied() -> BaseException:
-    return ClientError({"Error": {"Code": "InternalError", "Message": "try again"}}, "AnyCall")
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["fails", "dies after taking effect"])
-@pytest.mark.parametrize(
-    ("first", "then"),
-    [(FIRST, CORRECTED), (FIRST, b"["), (FIRST, SEVERAL_DAYS), (SEVERAL_DAYS, FIRST)],
-    ids=["corrected", "refused", "to several transactions", "from several transactions"],
-)
-def test_whichever_aws_call_is_interrupted_the_retry_reaches_the_same_end(
-    first: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch, *, after: bool
-) -> None:
-    monkeypatch.setattr(ledger_writer, "_DAYS_A_TRANSACTION", 2)
-
-    def history(at: int) -> tuple[dict[str, Any], list[str]]:
-        with lake_under_test() as lake:
-            lake.drop(KEY, first)
-            landed = lake.landed(KEY, then)
-            calls = _interrupt(lake, at, Killed if after else _denied, after=after)
-            try:
-                lake.ingestion.take(landed)
-            except (Killed, ClientError, Boto3Error):
-                assert at <= len(calls)
-            _heal(lake)
-            lake.ingestion.take(landed)
-            return _timeless(state(lake)), calls
-
-    undisturbed, calls = history(at=10**9)
-    assert len(calls) > 6
-    for at in range(1, len(calls) + 1):
-        ended, _ = history(at)
-        assert ended == undisturbed, f"call {at} of {calls}"
-
-
-def _timeless(found: dict[str, Any]) -> dict[str, Any]:
-    """Version ids and landing times differ between two lakes; everything that follows from them is left out."""
-    differing = {"version", "shares_version", "sequencer", "landed_at", "copied_to", "dirty_since", "obsolete"}
-    ledger = [{k: v for k, v in item.items() if k not in differing} for item in found["ledger"]]
-    contents = sorted((key.split("/")[0], _without_times(key, data)) for key, data in found["objects"].items())
-    return {"ledger": ledger, "objects": contents}
-
-
-def _without_times(key: str, data: bytes) -> bytes:
-    if not key.endswith(".reason.json"):
-        return data
-    document = json.loads(data)
-    del document["version"], document["landed_at"]
-    return json.dumps(document).encode()
-
-
 def test_files_that_meet_at_one_day_wait_for_each_other(
     lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,8 +227,12 @@ def test_files_that_meet_at_one_day_wait_for_each_other(
         if next(tries, None) is not None:
             raise ClientError(fault, "TransactWriteItems")
 
-    lake.ledger.meta.client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancelled)
-    assert lake.drop(KEY, FIRST).outcome is Outcome.INGESTED
+    events = lake.ledger.meta.client.meta.events
+    events.register("before-call.dynamodb.TransactWriteItems", cancelled)
+    try:
+        assert lake.drop(KEY, FIRST).outcome is Outcome.INGESTED
+    finally:
+        events.unregister("before-call.dynamodb.TransactWriteItems", cancelled)
     assert len(waits) == 3
     assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({KEY: 2}, {KEY: 1})
 
@@ -356,10 +245,160 @@ def test_a_gone_object_is_no_error(lake: LakeUnderTest) -> None:
 
 
 def test_every_entry_survives_the_ledger(lake: LakeUnderTest) -> None:
-    for key, data in ((KEY, FIRST), ("raw/b.ndjson", FIRST), ("raw/c.ndjson", b""), ("raw/d.ndjson", b"x")):
+    bodies = {
+        KEY: FIRST,
+        "raw/b.ndjson": FIRST,
+        "raw/c.ndjson": b"",
+        "raw/d.ndjson": b"x",
+        "raw/e.ndjson": CORRECTED,
+    }
+    for key, data in bodies.items():
         lake.drop(key, data)
-    entries = [item for item in lake.ledger_items() if item["pk"].startswith("FILE#")]
-    assert {item["state"] for item in entries} == set(FileState)
-    for item in entries:
+    lake.obey(OrderKind.WITHDRAW, "raw/e.ndjson")
+    items = [item for item in lake.ledger_items() if item["pk"].startswith("FILE#")]
+    assert {item["state"] for item in items} == set(FileState)
+    for item in items:
         entry = FileEntry.from_item(item)
         assert FileEntry.from_item(entry.to_item()) == entry
+
+
+def test_a_withdrawn_file_leaves_every_day_and_an_older_version_does_not_bring_it_back(lake: LakeUnderTest) -> None:
+    older, newer_one = lake.landed(KEY, CORRECTED), lake.landed(KEY, FIRST)
+    lake.ingestion.take(newer_one)
+    assert lake.obey(OrderKind.WITHDRAW, KEY).outcome is Outcome.WITHDRAWN
+    assert (manifest(lake, FRIDAY), manifest(lake, SATURDAY)) == ({}, {})
+    assert {lake.ledger.get_item(Key=day_state_key(day))["Item"]["changes"] for day in (FRIDAY, SATURDAY)} == {2}
+    assert lake.ingestion.take(older).outcome is Outcome.SUPERSEDED
+    assert lake.ingestion.take(newer_one).outcome is Outcome.REDELIVERED
+    check(lake)
+    assert manifest(lake, SATURDAY) == {}
+    assert lake.drop(KEY, FIRST).outcome is Outcome.INGESTED, "who drops it again means it"
+
+
+def test_an_order_for_a_version_that_was_overtaken_or_that_was_obeyed_does_nothing(lake: LakeUnderTest) -> None:
+    lake.drop(KEY, FIRST)
+    replay, withdraw = lake.order(OrderKind.REPLAY, KEY), lake.order(OrderKind.WITHDRAW, KEY)
+    lake.ingestion.obey(withdraw, lake.bucket)
+    before = state(lake)
+    assert lake.ingestion.obey(withdraw, lake.bucket).outcome is Outcome.REDELIVERED
+    assert lake.ingestion.obey(replay, lake.bucket).outcome is Outcome.REDELIVERED, "a withdrawal came after it"
+    assert state(lake) == before
+    lake.drop(KEY, CORRECTED)
+    assert lake.ingestion.obey(replace(withdraw, at="2025-01-01"), lake.bucket).outcome is Outcome.SUPERSEDED
+    assert manifest(lake, SATURDAY) == {KEY: 3}
+
+
+def test_the_other_file_of_the_same_bytes_counts_once_the_first_gives_them_up(lake: LakeUnderTest) -> None:
+    """It is read as its own folder says, not as the first one's did."""
+    event = (
+        b'{"timestamp": "2024-11-29T10:00:00Z", "level": "info", "message": "m", "ip": "192.0.2.1", "status": 200}'
+    )
+    for key in ("raw/ndjson/wrong", "raw/app_log/right", "raw/app_log/spare"):
+        lake.drop(key, event)
+    assert {key: entry.state.value for key, entry in entries(lake).items()} == {
+        "raw/ndjson/wrong": "ingested", "raw/app_log/right": "duplicate", "raw/app_log/spare": "duplicate",
+    }  # fmt: skip
+    for gone, heir in (("raw/ndjson/wrong", "raw/app_log/right"), ("raw/app_log/right", "raw/app_log/spare")):
+        lake.obey(OrderKind.WITHDRAW, gone)
+        check(lake)
+        [file] = read_manifest(lake.ledger, FRIDAY, "r").files
+        assert (file.raw_key, file.format, records_in(file)) == (heir, "app_log", 1)
+    lake.obey(OrderKind.WITHDRAW, "raw/app_log/spare")
+    assert manifest(lake, FRIDAY) == {}
+
+
+def test_a_replay_after_a_format_was_added_takes_the_file_and_clears_the_refusal(lake: LakeUnderTest) -> None:
+    known = dict(lake.formats)
+    lake.formats = {name: known[name] for name in ("alb", "vpc_flow")}
+    lake.drop(KEY, FIRST)
+    assert entries(lake)[KEY].reason == "unsupported_format"
+    lake.formats = known
+    lake.obey(OrderKind.REPLAY, KEY)
+    check(lake)
+    assert (manifest(lake, FRIDAY), lake.keys("rejected/")) == ({KEY: 2}, [])
+
+
+def test_a_replay_of_a_file_that_reads_otherwise_now_replaces_its_records(lake: LakeUnderTest) -> None:
+    known = dict(lake.formats)
+    lake.formats = {**known, "app_log": replace(known["app_log"], time_zone="Asia/Tokyo")}
+    lake.drop("raw/app_log/x", b'{"timestamp": "2024-11-30T01:00:00", "level": "info", "message": "m"}')
+    assert (len(manifest(lake, FRIDAY)), len(manifest(lake, SATURDAY))) == (1, 0)
+    lake.formats = known
+    lake.obey(OrderKind.REPLAY, "raw/app_log/x")
+    check(lake)
+    assert (len(manifest(lake, FRIDAY)), len(manifest(lake, SATURDAY))) == (0, 1)
+    before = lake.ledger.get_item(Key=day_state_key(SATURDAY))["Item"]["changes"]
+    lake.obey(OrderKind.REPLAY, "raw/app_log/x")
+    assert lake.ledger.get_item(Key=day_state_key(SATURDAY))["Item"]["changes"] == before, "it reads as before"
+
+
+def test_a_file_of_the_most_days_fits_the_ledger_while_it_takes_the_place_of_another() -> None:
+    days = [date(2015, 1, 1) + timedelta(days=n) for n in range(MAX_DAYS)]
+    shares = {day: Share(10**8, 10**8, 10**3, 1 << 32) for day in days}
+    text = "x" * keys.MAX_KEY_BYTES
+    content = Content(text, text, text, text, text, text, text, text, shares, tuple("n" * 20 for _ in range(100)))
+    entry = FileEntry(text, text, text, FileState.INGESTED, text, 1, text, text, content=content, reason=text)
+    replaces = Replaced(text, text, text, dict.fromkeys(days, 10**3))
+    assert _size_in_dynamodb(replace(entry, replaces=replaces).to_item()) < 400_000
+
+
+def _size_in_dynamodb(value: Any) -> int:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+    if isinstance(value, Mapping):
+        return 3 + sum(len(name.encode()) + 1 + _size_in_dynamodb(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return 3 + sum(1 + _size_in_dynamodb(item) for item in value)
+    if value is None or isinstance(value, bool):
+        return 1
+    return len(value.encode()) if isinstance(value, str) else len(str(value)) // 2 + 2
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_a_truncated_file_is_taken_up_to_its_fault_on_an_operators_word_and_only_then(
+    lake: LakeUnderTest, number: int
+) -> None:
+    rows = [record(29, n % 60, n=n) for n in range(500)]
+    packed = gzip.compress(body(*rows))
+    key, cut = "raw/cut.ndjson.gz", packed[: len(packed) * number // 41]
+    lake.drop(key, cut)
+    assert lake.obey(OrderKind.REPLAY, key).outcome is Outcome.REJECTED
+    verdict = lake.obey(OrderKind.SALVAGE, key)
+    check(lake)
+    readable = zlib.decompressobj(31).decompress(cut).split(b"\n")
+    entry = entries(lake)[key]
+    if len(readable) < 2:
+        assert (verdict.outcome, manifest(lake, FRIDAY)) == (Outcome.REJECTED, {})
+        return
+    assert manifest(lake, FRIDAY) == {key: len(readable)}, "the last line is cut, and will be refused"
+    [share] = entry.shares.values()
+    assert (share.records, share.unparsable) == (len(readable) - 1, 1)
+    assert (entry.state, entry.reason, entry.salvaged_by) == ("ingested", "truncated_gzip", "an operator")
+    assert entry.place is not None
+    assert lake.keys("rejected/") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "records"),
+    [
+        ("raw/a.json", f"[{record(29, 1)}, {record(29, 2)}, {record(29, 3)[:30]}".encode(), 2),
+        ("raw/a.json", f'{{"Records": [{record(29, 1)}, {record(29, 2)}'.encode(), 2),
+        ("raw/a.xml", (b"<errors>" + ERROR * 3)[:-20], 2),
+        ("raw/a.xml", b"<errors>" + ERROR * 3 + b"<error>&", 3),
+    ],
+    ids=["array", "wrapper", "cut element", "broken element"],
+)
+def test_what_a_broken_document_holds_before_its_fault_is_taken_on_an_operators_word(
+    lake: LakeUnderTest, key: str, data: bytes, records: int
+) -> None:
+    assert lake.drop(key, data).outcome is Outcome.REJECTED
+    assert lake.obey(OrderKind.SALVAGE, key).outcome is Outcome.INGESTED
+    check(lake)
+    [share] = entries(lake)[key].shares.values()
+    assert share.records == records
+
+
+def test_a_damaged_stream_is_not_salvaged_because_nobody_knows_where_the_damage_begins(lake: LakeUnderTest) -> None:
+    packed = bytearray(gzip.compress(body(*(record(29, n % 60, n=n) for n in range(500)))))
+    packed[-6] ^= 1  # of the checksum
+    lake.drop("raw/a.gz", bytes(packed))
+    assert lake.obey(OrderKind.SALVAGE, "raw/a.gz").outcome is Outcome.REJECTED

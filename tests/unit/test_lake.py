@@ -41,7 +41,7 @@ long_keys = st.builds(
 @given(raw_keys | long_keys)
 def test_every_copy_of_a_file_fits_s3_and_no_two_files_share_one(raw_key: str) -> None:
     landed = datetime(2024, 11, 29, tzinfo=UTC)
-    for other in (raw_key + "x", raw_key[:-1] + "y", raw_key.upper()):
+    for other in (raw_key + "x", raw_key[:-1] + "y", raw_key.upper(), raw_key + ".reason.json"):
         pairs = [
             (lake.rejected_file_key(raw_key), lake.rejected_file_key(other)),
             (lake.reason_key(raw_key), lake.reason_key(other)),
@@ -50,6 +50,8 @@ def test_every_copy_of_a_file_fits_s3_and_no_two_files_share_one(raw_key: str) -
         for mine, theirs in pairs:
             assert len(mine.encode()) <= lake.MAX_KEY_BYTES
             assert (mine == theirs) == (raw_key == other)
+        files = {lake.rejected_file_key(key) for key in (raw_key, other)}
+        assert not files & {lake.reason_key(key) for key in (raw_key, other)}
 
 
 @pytest.mark.parametrize(
