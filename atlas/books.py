@@ -16,11 +16,7 @@ def check_files(unbalanced: Sequence[Mapping[str, Any]]) -> None:
     """Takes the rows of sql/unbalanced_files.sql; raises BooksError if there are any."""
     if not unbalanced:
         return
-    lines = [
-        f"{row['source_file']}: {row['records_in']} records in, but {row['normalized']} in silver and "
-        f"{row['rejected']} rejected ({row['normalized'] + row['rejected'] - row['records_in']:+d})"
-        for row in unbalanced[:_NAMED_FILES]
-    ]
+    lines = [f"{row['source_file']}: {'; '.join(_differences(row))}" for row in unbalanced[:_NAMED_FILES]]
     more = len(unbalanced) - len(lines)
     if more:
         lines.append(f"and {more} more files")
@@ -28,18 +24,26 @@ def check_files(unbalanced: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_formats(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Takes the rows of data_quality; raises BooksError if one of them does not add up."""
-    faults = []
-    for row in rows:
-        if row["records_in"] != row["normalized"] + row["rejected"]:
-            faults.append(
-                f"{row['raw_format']}: {row['records_in']} records in are not "
-                f"{row['normalized']} normalized + {row['rejected']} rejected"
-            )
-        if row["normalized"] != row["published"] + row["duplicates"]:
-            faults.append(
-                f"{row['raw_format']}: {row['normalized']} normalized are not "
-                f"{row['published']} published + {row['duplicates']} duplicates"
-            )
-    if faults:
-        raise BooksError("the books do not balance: " + "; ".join(faults))
+    """Takes the rows of data_quality, as they were written; raises BooksError if one of them does not add up."""
+    lines = [f"{row['raw_format']}: {'; '.join(faults)}" for row in rows if (faults := _differences(row))]
+    if lines:
+        raise BooksError("the books do not balance: " + "; ".join(lines))
+
+
+def _differences(row: Mapping[str, Any]) -> list[str]:
+    """What does not add up in the books of a file or format, and by how much."""
+    came, normalized, rejected, published, duplicates = (
+        row[name] for name in ("records_in", "normalized", "rejected", "published", "duplicates")
+    )
+    found = []
+    if came != normalized + rejected:
+        found.append(
+            f"{came} records in, but {normalized} in silver and {rejected} rejected "
+            f"({normalized + rejected - came:+d})"
+        )
+    if published is not None and normalized != published + duplicates:
+        found.append(
+            f"{normalized} in silver, but {published} published and {duplicates} duplicates "
+            f"({published + duplicates - normalized:+d})"
+        )
+    return found

@@ -9,16 +9,17 @@ and runs them: Spark in glue_jobs/spark_engine.py, DuckDB in lambda_day/duckdb_e
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from atlas import books, lake, publish, sql
+from atlas import books, lake, obsolete, publish, sql
 from atlas.clients import Clients
+from atlas.day_state import DayState
 from atlas.formats import load_formats
-from atlas.ledger import PARTITIONS, day_state_key
+from atlas.ledger import PARTITIONS
 from atlas.log_format import LogFormat
-from atlas.manifest import Manifest, read_manifest, records_in
+from atlas.manifest import Manifest, read_manifest
 from atlas.objects import delete_keys, list_folders, list_keys
 from atlas.schema import DATA_QUALITY, GOLD_TABLES, REJECTED_RECORDS, Table
 from atlas.settings import JobSettings
@@ -55,13 +56,19 @@ class Engine(Protocol):
         """The rows that `stage` wrote."""
 
 
-Outcomes = Mapping[tuple[str, str, str | None], int]
-"""Records by source file, format and reason (None: passed). It grows with the files, not with the records."""
+Outcomes = Sequence[Mapping[str, Any]]
+"""Counts of records by source_file, raw_format and reason (None: passed): as many as files, not as records."""
 
 
 def begin(settings: JobSettings, clients: Clients) -> Manifest:
-    """Reads the ledger and keeps what it says as the run's manifest."""
+    """Ends what earlier runs left undone, reads the ledger, and keeps what it says as the run's manifest.
+
+    Raises LockLostError if another run holds the day's lock.
+    """
+    publish.complete(settings, clients)
+    gone = obsolete.find(settings, clients)
     manifest = read_manifest(clients.ledger, settings.process_date, settings.run_id)
+    obsolete.delete(gone, manifest, settings, clients)
     clients.s3.put_object(Bucket=settings.bucket, Key=manifest.key, Body=manifest.to_json().encode())
     return manifest
 
@@ -79,21 +86,20 @@ def formats_of(manifest: Manifest) -> dict[str, LogFormat]:
 def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> dict[str, Any]:
     """Replaces the day's partitions of `logs` and `rejected_records`; answers with the summary.
 
-    The engine has opened the manifest. Raises BooksError, before anything is written, if records of the manifest
+    The engine has opened the manifest. Raises BooksError, before silver is written, if records of the manifest
     were not found, or others were.
     """
     formats = formats_of(manifest)
     engine.check(manifest, formats)
-    outcomes = {
-        (row["source_file"], row["raw_format"], row["reason"]): int(row["records"])
-        for row in engine.rows(sql.statement("outcomes"))
-    }
-    books.check_files(_unbalanced(manifest, outcomes))
-    log_types = sorted({formats[name].log_type for _, name, reason in outcomes if reason is None})
+    _register(engine, sql.CHECK_VIEWS)
+    with _failure_entered(engine, settings, clients):
+        books.check_files(engine.rows(sql.statement("unbalanced_files")))
+    outcomes = engine.rows("SELECT source_file, raw_format, reason, records FROM outcomes")
+    log_types = sorted({formats[row["raw_format"]].log_type for row in outcomes if row["reason"] is None})
     for log_type in log_types:
         engine.replace_silver(log_type, lake.silver_day_prefix(log_type, settings.process_date))
     _clear_other_log_types(log_types, settings, clients)
-    refused = any(reason for _, _, reason in outcomes)
+    refused = any(row["reason"] for row in outcomes)
     prefix = lake.rejected_records_prefix(settings.process_date)
     if refused:
         engine.replace_refused(prefix)
@@ -104,42 +110,54 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
 
 
 def aggregate(engine: Engine, settings: JobSettings, clients: Clients) -> list[dict[str, Any]]:
-    """Publishes the day's gold and answers with its books. Raises BooksError, and publishes nothing.
+    """Publishes the day's gold and answers with its books.
 
-    The engine has opened the manifest.
+    The engine has opened the manifest. Raises BooksError or LockLostError, and publishes nothing.
     """
     engine.read_day()
-    for name in sql.DAY_VIEWS:
-        engine.view(name, sql.statement(name), keep=name in sql.SMALL_VIEWS)
-    books.check_files(engine.rows(sql.statement("unbalanced_files")))
-    try:
-        staged = {table: lake.staging_prefix(settings.run_id, table.name) for table in GOLD_TABLES}
-        for table, prefix in staged.items():
-            engine.stage(table, sql.statement(f"gold/{table.name}"), prefix)
-        quality = engine.staged_rows(DATA_QUALITY, staged[DATA_QUALITY])
-        books.check_formats(quality)
-        publish.publish(clients.s3, settings.bucket, settings.run_id, settings.process_date)
-    finally:
-        publish.clear_staging(clients.s3, settings.bucket, settings.run_id)
+    _register(engine, sql.DAY_VIEWS)
+    staged = publish.Publication.of(settings.run_id)
+    with _failure_entered(engine, settings, clients):
+        books.check_files(engine.rows(sql.statement("unbalanced_files")))
+        with publish.cleared_if_it_fails(staged, settings, clients):
+            for table in GOLD_TABLES:
+                engine.stage(table, sql.statement(f"gold/{table.name}"), staged.folder(table))
+            quality = engine.staged_rows(DATA_QUALITY, staged.folder(DATA_QUALITY))
+            books.check_formats(quality)
+    publish.publish(staged, settings, clients)
     return quality
 
 
-def _unbalanced(manifest: Manifest, outcomes: Outcomes) -> list[dict[str, Any]]:
-    """What sql/unbalanced_files.sql says of the lake, here of what has not been written yet."""
-    normalized: Counter[str] = Counter()
-    rejected: Counter[str] = Counter()
-    for (file, _, reason), records in outcomes.items():
-        (rejected if reason else normalized)[file] += records
-    return [
-        {
-            "source_file": file.raw_key,
-            "records_in": records_in(file),
-            "normalized": normalized[file.raw_key],
-            "rejected": rejected[file.raw_key],
-        }
-        for file in manifest.files
-        if records_in(file) != normalized[file.raw_key] + rejected[file.raw_key]
-    ]
+def _register(engine: Engine, views: Mapping[str, str]) -> None:
+    for name, statement in views.items():
+        engine.view(name, sql.statement(statement), keep=name in sql.SMALL_VIEWS)
+
+
+@contextmanager
+def _failure_entered(engine: Engine, settings: JobSettings, clients: Clients) -> Iterator[None]:
+    """Books that do not balance are entered in `data_quality` as they were found, and the day stays as it was.
+
+    The next publication takes them out again.
+    """
+    try:
+        yield
+    except books.BooksError as fault:
+        try:
+            _enter_failure(engine, settings, clients)
+        except Exception as second:  # noqa: BLE001 - what people must hear of first is the books
+            fault.add_note(f"They could not be entered in {DATA_QUALITY.name}: {type(second).__name__}: {second}")
+        raise
+
+
+def _enter_failure(engine: Engine, settings: JobSettings, clients: Clients) -> None:
+    columns = ("'failed' AS outcome" if name == "outcome" else name for name in DATA_QUALITY.column_names)
+    found = f"SELECT {', '.join(columns)} FROM ({sql.statement(f'gold/{DATA_QUALITY.name}')}) AS found"  # noqa: S608
+    staged = publish.Publication.of(settings.run_id)
+    try:
+        engine.stage(DATA_QUALITY, found, staged.folder(DATA_QUALITY))
+        publish.enter_failure(staged, settings, clients)
+    finally:
+        publish.clear(staged, settings, clients)
 
 
 def _clear_other_log_types(log_types: Sequence[str], settings: JobSettings, clients: Clients) -> None:
@@ -158,18 +176,17 @@ def silver_prefixes(s3: Any, settings: JobSettings) -> dict[str, str]:
 
 def _note_partitions(partitions: Sequence[str], settings: JobSettings, clients: Clients) -> None:
     """Tells the state machine which catalog partitions the day has, so that it crawls when there is a new one."""
-    value = {"ExpressionAttributeValues": {":partitions": ",".join(sorted(partitions))}} if partitions else {}
-    clients.ledger.update_item(
-        Key=day_state_key(settings.process_date),
-        UpdateExpression="SET #partitions = :partitions" if partitions else "REMOVE #partitions",
-        ExpressionAttributeNames={"#partitions": PARTITIONS},
-        **value,
+    DayState(clients.ledger, settings.process_date, settings.run_id).update(
+        "SET #partitions = :partitions" if partitions else "REMOVE #partitions",
+        {"#partitions": PARTITIONS},
+        {":partitions": ",".join(sorted(partitions))} if partitions else {},
     )
 
 
 def _summary(outcomes: Outcomes, settings: JobSettings) -> dict[str, Any]:
     formats: dict[str, dict[str, Any]] = {}
-    for (_, name, reason), records in sorted(outcomes.items(), key=str):
+    for row in sorted(outcomes, key=lambda row: (row["raw_format"], row["reason"] or "")):
+        name, reason, records = row["raw_format"], row["reason"], int(row["records"])
         told = formats.setdefault(name, {"records_in": 0, "normalized": 0, "rejected": 0, "rejected_by_reason": {}})
         told["records_in"] += records
         told["rejected" if reason else "normalized"] += records

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from atlas import lake
-from atlas.ledger import PK, SK, DayFile, day_pk
+from atlas.day_state import day_items
+from atlas.ledger import DayFile
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,5 @@ def records_in(file: DayFile) -> int:
 
 def read_manifest(table: Any, process_date: date, run_id: str) -> Manifest:
     """Reads the day's files from the ledger, consistently. `table` is a boto3 DynamoDB Table."""
-    files: list[DayFile] = []
-    page: Mapping[str, Any] = {}
-    while True:
-        answer = table.query(
-            KeyConditionExpression=f"{PK} = :day AND begins_with({SK}, :file)",
-            ExpressionAttributeValues={":day": day_pk(process_date), ":file": "FILE#"},
-            ConsistentRead=True,
-            **page,
-        )
-        files += [DayFile.from_item(item) for item in answer["Items"]]
-        if "LastEvaluatedKey" not in answer:
-            return Manifest(process_date, run_id, tuple(files))
-        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    files = tuple(DayFile.from_item(item) for item in day_items(table, process_date, "FILE#"))
+    return Manifest(process_date, run_id, files)

@@ -25,7 +25,7 @@ def report_failure(job: str, settings: JobSettings, clients: Clients, fault: Bas
         "process_date": settings.process_date.isoformat(),
         "run_id": settings.run_id,
         "error": type(fault).__name__,
-        "message": _first_lines(str(fault)),
+        "message": _first_lines("\n".join([str(fault), *getattr(fault, "__notes__", ())])),
     }
     key = lake.failed_run_key(settings.process_date, settings.run_id)
     body = json.dumps(document, indent=2, ensure_ascii=False).encode()

@@ -97,6 +97,7 @@ REJECTED_RECORDS = Table(
 )
 
 _COUNTS = "map<string,bigint>"
+_RUN_ID = Column("run_id", "string", "The run that published the day; rows with the same one belong together")
 
 DAILY_ACTIVITY = Table(
     name="daily_activity",
@@ -112,6 +113,7 @@ DAILY_ACTIVITY = Table(
         Column("requests_by_app", _COUNTS, "Records by application; (none) where it is not known"),
         Column("error_rate", "double", "total_errors / total_requests; 0 on a day without records"),
         Column("day_of_week", "string", "English name of the UTC day of the week"),
+        _RUN_ID,
     ),
     partition_keys=DATE_KEY,
 )
@@ -134,13 +136,32 @@ HOURLY_ACTIVITY = Table(
             "Milliseconds that half of the records with a duration took at most; null if none has one",
         ),
         Column("p95_duration_ms", "double", "Milliseconds that 95% of those records took at most"),
+        _RUN_ID,
+    ),
+    partition_keys=DATE_KEY,
+)
+
+FILE_BOOKS = Table(
+    name="file_books",
+    description="Gold: the books. records_in = published + duplicates + rejected, for each file and day.",
+    location=lake.gold_table_prefix("file_books"),
+    columns=(
+        Column("source_file", "string", "Key of the raw object that held the records"),
+        Column("raw_format", "string", "Its format"),
+        Column("records_in", "bigint", "Records that it holds for the day, by the ledger"),
+        Column("normalized", "bigint", "Those in silver"),
+        Column("rejected", "bigint", "Those in rejected_records"),
+        Column("duplicates", "bigint", "Those of silver that another file holds as well, and that count there"),
+        Column("published", "bigint", "Those that gold counts"),
+        _RUN_ID,
     ),
     partition_keys=DATE_KEY,
 )
 
 DATA_QUALITY = Table(
     name="data_quality",
-    description="Gold: the books. records_in = published + duplicates + rejected, for each format and day.",
+    description="Gold: the books. records_in = published + duplicates + rejected, for each format and day. "
+    "The last attempt at a day, if it failed, is here beside what is published.",
     location=lake.gold_table_prefix("data_quality"),
     columns=(
         Column("raw_format", "string", "Format; (none) in the one row of a day on which nothing came"),
@@ -149,14 +170,23 @@ DATA_QUALITY = Table(
         Column("normalized", "bigint", "Records in silver"),
         Column("rejected", "bigint", "Records in rejected_records"),
         Column("rejected_by_reason", _COUNTS, "Those by reason"),
-        Column("duplicates", "bigint", "Records of silver that another file had brought already"),
-        Column("published", "bigint", "Records that gold counts"),
-        Column("run_id", "string", "The run that published the day"),
+        Column(
+            "duplicates",
+            "bigint",
+            "Records of silver that another file had brought already; null in an attempt that never counted them",
+        ),
+        Column("published", "bigint", "Records that gold counts, or would count had the attempt not failed"),
+        Column("run_id", "string", "The run that published the day, or tried to"),
+        Column(
+            "outcome",
+            "string",
+            "published; or failed: the books of that run did not balance, and gold is as it was before",
+        ),
     ),
     partition_keys=DATE_KEY,
 )
 
-GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, DATA_QUALITY)
+GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, FILE_BOOKS, DATA_QUALITY)
 """In the order of publishing: data_quality is the receipt and goes last."""
 
 TABLES = (LOGS, REJECTED_RECORDS, *GOLD_TABLES)

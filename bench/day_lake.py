@@ -79,14 +79,19 @@ class FolderS3:
 
 
 class FolderLedger:
-    """The methods of boto3's Table that a day's work calls."""
+    """The methods of boto3's Table that a day's work calls. Nothing is obsolete, and nobody else has the day."""
 
     def __init__(self, description: Path) -> None:
         self._description = description
 
-    def query(self, **_: Any) -> dict[str, Any]:
-        """The day's files."""
-        return {"Items": json.loads(self._description.read_text())["ledger"]}
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        """No state."""
+        return {}
+
+    def query(self, *, ExpressionAttributeValues: dict[str, str], **_: Any) -> dict[str, Any]:  # noqa: N803
+        """The day's items of one kind."""
+        items = json.loads(self._description.read_text())["ledger"]
+        return {"Items": [item for item in items if item["sk"].startswith(ExpressionAttributeValues[":kind"])]}
 
     def update_item(self, **_: Any) -> None:
         """Forgets it."""

@@ -92,6 +92,6 @@ def day(
     manifest = [("source_file", pa.string()), ("raw_format", pa.string()), ("records", pa.int64())]
     table(connection, "manifest", manifest, files)
     connection.execute("CREATE TEMP TABLE run AS SELECT 'run-1' AS run_id, 'Friday' AS day_of_week")
-    for view in sql.DAY_VIEWS:
-        connection.execute(f"CREATE TEMP VIEW {view} AS {sql.statement(view)}")
+    for view, statement in sql.DAY_VIEWS.items():
+        connection.execute(f"CREATE TEMP VIEW {view} AS {sql.statement(statement)}")
     return connection

@@ -53,10 +53,15 @@ def session(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def spark(session: SparkSession, gateway: Gateway, lake: LakeUnderTest) -> SparkSession:
     """The session with the test's bucket mounted, live, through the gateway."""
+    mount(lake, session, gateway)
+    return session
+
+
+def mount(lake: LakeUnderTest, session: SparkSession, gateway: Gateway) -> None:
+    """Lets the session see a lake's bucket."""
     configuration = session.sparkContext._jsc.hadoopConfiguration()
     for name, value in hadoop_settings(gateway.port, [lake.bucket]).items():
         configuration.set(name.removeprefix("spark.hadoop."), value)
-    return session
 
 
 Process = Callable[[date], JobSettings]
@@ -66,9 +71,14 @@ Process = Callable[[date], JobSettings]
 def on_spark(lake: LakeUnderTest, spark: SparkSession, day: date) -> JobSettings:
     """Both Glue jobs."""
     settings = lake.settings(day)
+    run_jobs(lake, spark, settings)
+    return settings
+
+
+def run_jobs(lake: LakeUnderTest, spark: SparkSession, settings: JobSettings) -> None:
+    """One after the other, as the state machine does."""
     execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
     execute("aggregate", aggregate, settings, lake.clients, lambda _: spark, announce=False)
-    return settings
 
 
 def on_duckdb(lake: LakeUnderTest, scratch: Path, day: date, limits: Limits | None = None) -> JobSettings:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from atlas import lake as keys
-from atlas.schema import GOLD_TABLES, Table
+from atlas.schema import DATA_QUALITY, GOLD_TABLES, Table
 from tests.lake_under_test import LakeUnderTest
 
 Types = list[tuple[Any, ...]]
@@ -31,6 +31,13 @@ def gold(lake: LakeUnderTest, table: Table, day: date) -> list[dict[str, Any]]:
     assert read.column_names == list(table.column_names)
     rows: list[dict[str, Any]] = read.to_pylist(maps_as_pydicts="strict")
     return rows
+
+
+def totals(lake: LakeUnderTest, day: date) -> dict[str, int]:
+    """The books of a day, over all formats."""
+    found = gold(lake, DATA_QUALITY, day)
+    names = ("records_in", "published", "duplicates", "rejected")
+    return {name: sum(row[name] for row in found) for name in names}
 
 
 def types(file: pq.ParquetFile) -> Types:

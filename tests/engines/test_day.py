@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-import pytest
-from pyspark.sql import SparkSession
-
-from atlas import books
 from atlas import lake as keys
 from atlas.ledger import day_state_key
-from atlas.schema import DAILY_ACTIVITY, DATA_QUALITY, GOLD_TABLES, HOURLY_ACTIVITY, LOGS
-from glue_jobs.aggregate import aggregate
-from glue_jobs.entry import execute
-from glue_jobs.normalize import normalize
-from tests.engines.conftest import Process, on_duckdb, on_spark
-from tests.engines.outputs import gold, parquet, rows_under
+from atlas.orders import OrderKind
+from atlas.schema import DAILY_ACTIVITY, DATA_QUALITY, FILE_BOOKS, GOLD_TABLES, HOURLY_ACTIVITY, LOGS
+from tests.engines.conftest import Process, on_duckdb
+from tests.engines.outputs import gold, parquet, rows_under, totals
 from tests.lake_under_test import FRIDAY, SATURDAY, LakeUnderTest
 
 SAMPLE = Path(__file__).parents[2] / "sample-dataset"
@@ -34,12 +25,6 @@ def access(second: int, **more: Any) -> str:
 
 def lines(*rows: str) -> bytes:
     return "\n".join(rows).encode()
-
-
-def totals(lake: LakeUnderTest, day: date) -> dict[str, int]:
-    found = gold(lake, DATA_QUALITY, day)
-    names = ("records_in", "published", "duplicates", "rejected")
-    return {name: sum(row[name] for row in found) for name in names}
 
 
 def test_the_sample_days_come_out_as_their_generator_says(lake: LakeUnderTest, process: Process) -> None:
@@ -64,6 +49,7 @@ def test_the_sample_days_come_out_as_their_generator_says(lake: LakeUnderTest, p
         }
         assert found == truth["formats"]
         assert sum(row["requests"] for row in gold(lake, HOURLY_ACTIVITY, day)) == activity["total_requests"]
+        assert sum(row["published"] for row in gold(lake, FILE_BOOKS, day)) == activity["total_requests"]
     _refused_records_keep_the_producers_text(lake)
     _the_day_again_gives_the_same_gold(lake, process)
 
@@ -85,8 +71,9 @@ def _the_day_again_gives_the_same_gold(lake: LakeUnderTest, process: Process) ->
     before = {table.name: gold(lake, table, FRIDAY) for table in GOLD_TABLES}
     silver = sorted(rows_under(lake, keys.LOGS), key=str)
     process(FRIDAY)
-    for row in before[DATA_QUALITY.name]:
-        row["run_id"] = f"run-{3}"
+    for row in (row for rows in before.values() for row in rows):
+        assert row.pop("run_id") == "run-1"
+        row["run_id"] = "run-3"
     assert {table.name: gold(lake, table, FRIDAY) for table in GOLD_TABLES} == before
     assert sorted(rows_under(lake, keys.LOGS), key=str) == silver
     assert lake.keys(keys.STAGING) == []
@@ -108,7 +95,7 @@ def test_silver_is_what_the_schema_says_in_types_that_every_engine_reads(
     assert sorted(moments) == ["2024-11-29T10:00:01+00:00", "2024-11-29T10:00:02.123456+00:00"]
 
 
-def test_a_correction_replaces_its_records_and_the_same_bytes_again_change_nothing(
+def test_a_correction_replaces_its_records_and_the_same_bytes_again_count_only_then(
     lake: LakeUnderTest, process: Process
 ) -> None:
     first = lines(access(1), access(1), access(2), "{")
@@ -119,7 +106,23 @@ def test_a_correction_replaces_its_records_and_the_same_bytes_again_change_nothi
     lake.drop("raw/overlap.ndjson", lines(access(1), access(3)))
     process(FRIDAY)
     assert totals(lake, FRIDAY) == {"records_in": 6, "published": 4, "duplicates": 1, "rejected": 1}
+    books_of = {row.pop("source_file"): row for row in gold(lake, FILE_BOOKS, FRIDAY)}
+    common = {"raw_format": "ndjson", "run_id": gold(lake, DATA_QUALITY, FRIDAY)[0]["run_id"]}
+    assert books_of == {
+        "raw/a.ndjson": {
+            **common, "records_in": 4, "normalized": 3, "rejected": 1, "duplicates": 0, "published": 3,
+        },
+        "raw/overlap.ndjson": {
+            **common, "records_in": 2, "normalized": 2, "rejected": 0, "duplicates": 1, "published": 1,
+        },
+    }  # fmt: skip
     lake.drop("raw/a.ndjson", lines(access(7, status=404)))
+    process(FRIDAY)
+    assert totals(lake, FRIDAY) == {"records_in": 7, "published": 5, "duplicates": 1, "rejected": 1}
+    assert {row["source_file"] for row in gold(lake, FILE_BOOKS, FRIDAY)} == {
+        "raw/a.ndjson", "raw/copy.ndjson", "raw/overlap.ndjson",
+    }  # fmt: skip
+    lake.obey(OrderKind.WITHDRAW, "raw/copy.ndjson")
     process(FRIDAY)
     assert totals(lake, FRIDAY) == {"records_in": 3, "published": 3, "duplicates": 0, "rejected": 0}
     assert gold(lake, DAILY_ACTIVITY, FRIDAY)[0]["requests_by_status"] == {"200": 2, "404": 1}
@@ -149,76 +152,25 @@ def test_a_day_on_which_nothing_came_has_its_rows_of_zeros(lake: LakeUnderTest, 
     [activity] = gold(lake, DAILY_ACTIVITY, SATURDAY)
     assert (activity["total_requests"], activity["requests_by_app"], activity["day_of_week"]) == (0, {}, "Saturday")
     assert [row["raw_format"] for row in gold(lake, DATA_QUALITY, SATURDAY)] == ["(none)"]
-    assert gold(lake, HOURLY_ACTIVITY, SATURDAY) == []
+    assert (gold(lake, HOURLY_ACTIVITY, SATURDAY), gold(lake, FILE_BOOKS, SATURDAY)) == ([], [])
     assert lake.keys(keys.LOGS) == []
 
 
-def test_a_day_whose_books_do_not_balance_stays_as_it_was_and_says_why(
-    lake: LakeUnderTest, spark: SparkSession
-) -> None:
-    """Between the two jobs silver can change; the day function does not let go of it."""
-    lake.drop("raw/a.ndjson", lines(access(1), access(2)))
-    on_spark(lake, spark, FRIDAY)
-    before = _gold_etags(lake)
-    lake.drop("raw/b.ndjson", lines(access(3), access(4)))
-    settings = lake.settings(FRIDAY)
-    execute("normalize", normalize, settings, lake.clients, lambda _: spark, announce=True)
-    _lose_a_record_of_silver(lake)
-    lake.notices()
-    with pytest.raises(books.BooksError, match=r"2 records in, but \d in silver and 0 rejected \(-[12]\)"):
-        execute("aggregate", aggregate, settings, lake.clients, lambda _: spark, announce=False)
-    assert _gold_etags(lake) == before
-    [notice] = lake.notices()
-    assert "FAILED: BooksError" in notice["subject"]
-    document = _reason(lake, settings.run_id)
-    assert (document["job"], document["error"]) == ("aggregate", "BooksError")
-    assert "do not balance" in document["message"]
-
-
-def _gold_etags(lake: LakeUnderTest) -> dict[str, str]:
-    return {key: lake.s3.head_object(Bucket=lake.bucket, Key=key)["ETag"] for key in lake.keys(keys.ANALYTICS)}
-
-
-def _reason(lake: LakeUnderTest, run_id: str) -> dict[str, Any]:
-    key = keys.failed_run_key(FRIDAY, run_id)
-    document: dict[str, Any] = json.loads(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
-    return document
-
-
-def _lose_a_record_of_silver(lake: LakeUnderTest) -> None:
-    key = max(lake.keys(keys.LOGS))
-    table = pq.read_table(io.BytesIO(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read()))
-    out = io.BytesIO()
-    pq.write_table(table.slice(1), out)
-    lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=out.getvalue())
-
-
-def test_a_validated_object_that_lost_lines_is_found_before_anything_is_written(
+def test_a_day_whose_files_were_all_withdrawn_or_emptied_is_published_as_zeros(
     lake: LakeUnderTest, process: Process
 ) -> None:
-    lake.drop("raw/a.ndjson", lines(access(1)))
+    lake.drop("raw/a.ndjson", lines(access(1), access(2), "{"))
+    lake.drop("raw/app_log/b.log", b'{"timestamp": "2024-11-29T10:00:00Z", "user_id": "u1", "action": "login"}')
     process(FRIDAY)
-    before, silver = _gold_etags(lake), lake.keys(keys.LOGS)
-    lake.drop("raw/b.ndjson", lines(access(3), access(4)))
-    one, two = lake.keys(keys.VALIDATED)
-    copied = lake.s3.get_object(Bucket=lake.bucket, Key=one)["Body"].read()
-    lake.s3.put_object(Bucket=lake.bucket, Key=two, Body=copied)
-    lake.notices()
-    with pytest.raises(books.BooksError, match=r"raw/b\.ndjson: 2 records in, but 1 in silver"):
-        process(FRIDAY)
-    assert (_gold_etags(lake), lake.keys(keys.LOGS)) == (before, silver)
-    [notice] = lake.notices()
-    assert "FAILED: BooksError" in notice["subject"]
-    assert _reason(lake, notice["run_id"])["error"] == "BooksError"
-
-
-def test_a_validated_object_that_is_gone_fails_the_day(lake: LakeUnderTest, process: Process) -> None:
-    lake.drop("raw/a.ndjson", lines(access(1)))
-    [key] = lake.keys(keys.VALIDATED)
-    lake.s3.delete_object(Bucket=lake.bucket, Key=key)
-    with pytest.raises(Exception, match=key.rsplit("/", 1)[1]):
-        process(FRIDAY)
-    assert lake.keys(keys.ANALYTICS) == []
+    assert totals(lake, FRIDAY)["published"] == 3
+    lake.obey(OrderKind.WITHDRAW, "raw/a.ndjson")
+    lake.drop("raw/app_log/b.log", b"")
+    process(FRIDAY)
+    assert totals(lake, FRIDAY) == {"records_in": 0, "published": 0, "duplicates": 0, "rejected": 0}
+    assert [row["raw_format"] for row in gold(lake, DATA_QUALITY, FRIDAY)] == ["(none)"]
+    assert gold(lake, DAILY_ACTIVITY, FRIDAY)[0]["total_requests"] == 0
+    assert (gold(lake, HOURLY_ACTIVITY, FRIDAY), gold(lake, FILE_BOOKS, FRIDAY)) == ([], [])
+    assert lake.keys(keys.PROCESSED + "logs/") + lake.keys(keys.REJECTED_RECORDS) + lake.keys(keys.VALIDATED) == []
 
 
 def test_what_came_and_what_became_of_it_is_announced(lake: LakeUnderTest, process: Process) -> None:

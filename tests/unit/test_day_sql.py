@@ -54,6 +54,14 @@ def test_the_books_balance_whatever_came(rows: list[tuple[str, str]], bad: list[
     assert sum(row["records_in"] for row in quality) == len(rows) + len(bad)
     assert sum(row["published"] + row["duplicates"] + row["rejected"] for row in quality) == len(rows) + len(bad)
     assert Counter(dict(quality[0]["rejected_by_reason"])) == Counter(reason for reason, _ in bad)
+    by_file = {row["source_file"]: row for row in answer(connection, sql.statement("gold/file_books"))}
+    assert {file: row["records_in"] for file, row in by_file.items()} == held
+    for counted, came in (("normalized", rows), ("rejected", bad)):
+        assert {file: row[counted] for file, row in by_file.items()} == {
+            file: sum(source == file for _, source in came) for file in held
+        }
+    for counted in ("published", "duplicates"):
+        assert sum(row[counted] for row in by_file.values()) == sum(row[counted] for row in quality)
 
 
 @pytest.mark.parametrize(("claimed", "difference"), [(3, "-1"), (1, r"\+1")])
@@ -67,6 +75,34 @@ def test_a_file_that_does_not_add_up_is_named_with_its_difference(claimed: int, 
         books.check_formats(answer(connection, sql.statement("gold/data_quality")))
 
 
+def test_a_file_of_which_a_record_is_neither_published_nor_a_duplicate_is_named_with_the_difference() -> None:
+    rows = [log("a"), log("b"), log("a", "f2")]
+    files = [{"source_file": f, "raw_format": "ndjson", "records": n} for f, n in (("f1", 2), ("f2", 1))]
+    connection = day(rows, files=files)
+    connection.execute("CREATE OR REPLACE TEMP VIEW distinct_records AS SELECT * FROM logs WHERE log_id = 'a'")
+    found = answer(connection, sql.statement("unbalanced_files"))
+    message = r"f1: 2 in silver, but 1 published and 0 dup\w+ \(-1\); f2: 1 in silver, .* and 1 duplicates \(\+1\)"
+    with pytest.raises(books.BooksError, match=message):
+        books.check_files(found)
+    books.check_files([])
+
+
+def test_many_files_out_of_balance_are_named_up_to_twenty_and_counted() -> None:
+    rows = answer(day([log("a", f"f{n:03d}") for n in range(25)]), sql.statement("unbalanced_files"))
+    with pytest.raises(books.BooksError, match=r"f000: 0 records in.* f019: .*and 5 more files$"):
+        books.check_files(rows)
+
+
+def test_before_anybody_has_looked_for_duplicates_the_books_are_checked_without_them() -> None:
+    connection = day([log("a")], files=[{"source_file": "f1", "raw_format": "ndjson", "records": 1}])
+    statement = sql.statement(sql.CHECK_VIEWS["file_books"])
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW file_books AS {statement}")
+    assert answer(connection, sql.statement("unbalanced_files")) == []
+    [quality] = answer(connection, sql.statement("gold/data_quality"))
+    assert (quality["normalized"], quality["duplicates"], quality["published"]) == (1, None, None)
+    books.check_formats([quality])
+
+
 def test_records_of_a_file_that_the_manifest_does_not_know_are_out_of_balance() -> None:
     rows = answer(day([log("a", "stray")]), sql.statement("unbalanced_files"))
     assert [(row["source_file"], row["records_in"], row["normalized"]) for row in rows] == [("stray", 0, 1)]
@@ -78,6 +114,7 @@ def test_a_day_without_records_has_its_rows_of_zeros() -> None:
     assert activity == {
         "total_requests": 0, "total_errors": 0, "unique_ips": 0, "requests_by_device": [], "requests_by_type": [],
         "requests_by_status": [], "requests_by_app": [], "error_rate": 0.0, "day_of_week": "Friday",
+        "run_id": "run-1",
     }  # fmt: skip
     assert answer(connection, sql.statement("gold/hourly_activity")) == []
     [quality] = answer(connection, sql.statement("gold/data_quality"))
@@ -100,7 +137,7 @@ def test_daily_activity_counts_what_it_says() -> None:
         "total_requests": 4, "total_errors": 3, "unique_ips": 2, "error_rate": 0.75, "day_of_week": "Friday",
         "requests_by_device": [("(none)", 2), ("mobile", 2)], "requests_by_type": [("(none)", 2), ("GET", 2)],
         "requests_by_status": [("(none)", 1), ("200", 1), ("404", 1), ("503", 1)],
-        "requests_by_app": [("(none)", 1), ("jobs", 1), ("web", 2)],
+        "requests_by_app": [("(none)", 1), ("jobs", 1), ("web", 2)], "run_id": "run-1",
     }  # fmt: skip
 
 
@@ -115,7 +152,7 @@ def test_hourly_activity_counts_by_hour_application_and_type() -> None:
     first, second = answer(day(rows), sql.statement("gold/hourly_activity"))
     assert first == {
         "hour": 9, "app_name": "web", "log_type": "access", "requests": 3, "errors_4xx": 1, "errors_5xx": 1,
-        "unique_ips": 1, "p50_duration_ms": 20.0, "p95_duration_ms": 30.0,
+        "unique_ips": 1, "p50_duration_ms": 20.0, "p95_duration_ms": 30.0, "run_id": "run-1",
     }  # fmt: skip
     assert (second["hour"], second["app_name"], second["p50_duration_ms"]) == (10, "(none)", None)
 

@@ -47,7 +47,8 @@ SELECT
     WHEN totals.requests = 0 THEN CAST(0 AS DOUBLE)
     ELSE CAST(totals.errors AS DOUBLE) / CAST(totals.requests AS DOUBLE)
   END AS error_rate,
-  run.day_of_week AS day_of_week
+  run.day_of_week AS day_of_week,
+  run.run_id AS run_id
 FROM totals
 CROSS JOIN clients
 CROSS JOIN devices

@@ -1,57 +1,48 @@
 -- The books, one row a format; one row of zeros named (none) if no file gave anything to the day.
-WITH formats AS (
-  SELECT raw_format FROM manifest
-  UNION
-  SELECT raw_format FROM logs
-  UNION
-  SELECT raw_format FROM rejected_records
-  UNION
-  SELECT '(none)' AS raw_format FROM run WHERE NOT EXISTS (SELECT 1 FROM manifest)
+WITH came AS (
+  SELECT raw_format, count(*) AS files FROM manifest GROUP BY raw_format
 ),
-came AS (
-  SELECT raw_format, count(*) AS files, CAST(sum(records) AS BIGINT) AS records
-  FROM manifest
-  GROUP BY raw_format
-),
-normalized AS (
-  SELECT raw_format, count(*) AS records FROM logs GROUP BY raw_format
-),
-reasons AS (
-  SELECT raw_format, reason, count(*) AS records FROM rejected_records GROUP BY raw_format, reason
-),
-refused AS (
+counted AS (
   SELECT
     raw_format,
-    CAST(sum(records) AS BIGINT) AS records,
-    map_from_entries(array_sort(collect_list(struct(reason, records)))) AS by_reason
+    CAST(sum(records_in) AS BIGINT) AS records_in,
+    CAST(sum(normalized) AS BIGINT) AS normalized,
+    CAST(sum(rejected) AS BIGINT) AS rejected,
+    CAST(sum(duplicates) AS BIGINT) AS duplicates,
+    CAST(sum(published) AS BIGINT) AS published
+  FROM file_books
+  GROUP BY raw_format
+  UNION ALL
+  SELECT
+    '(none)', CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT)
+  FROM run
+  WHERE NOT EXISTS (SELECT 1 FROM file_books)
+),
+reasons AS (
+  SELECT raw_format, reason, CAST(sum(records) AS BIGINT) AS records
+  FROM outcomes
+  WHERE reason IS NOT NULL
+  GROUP BY raw_format, reason
+),
+refused AS (
+  SELECT raw_format, map_from_entries(array_sort(collect_list(struct(reason, records)))) AS by_reason
   FROM reasons
   GROUP BY raw_format
-),
-dropped AS (
-  SELECT l.raw_format, count(*) AS records
-  FROM logs AS l
-  JOIN kept_files AS k ON k.log_id = l.log_id AND k.source_file <> l.source_file
-  GROUP BY l.raw_format
-),
-published AS (
-  SELECT raw_format, count(*) AS records FROM distinct_records GROUP BY raw_format
 )
 SELECT
   f.raw_format,
   coalesce(c.files, 0) AS files,
-  coalesce(c.records, 0) AS records_in,
-  coalesce(n.records, 0) AS normalized,
-  coalesce(r.records, 0) AS rejected,
+  f.records_in,
+  f.normalized,
+  f.rejected,
   coalesce(r.by_reason, map_from_entries(array_compact(array_repeat(CASE WHEN 1 = 0 THEN struct('', CAST(0 AS BIGINT)) END, 1))))
     AS rejected_by_reason,
-  coalesce(d.records, 0) AS duplicates,
-  coalesce(p.records, 0) AS published,
-  run.run_id AS run_id
-FROM formats AS f
+  f.duplicates,
+  f.published,
+  run.run_id AS run_id,
+  'published' AS outcome
+FROM counted AS f
 LEFT JOIN came AS c ON c.raw_format = f.raw_format
-LEFT JOIN normalized AS n ON n.raw_format = f.raw_format
 LEFT JOIN refused AS r ON r.raw_format = f.raw_format
-LEFT JOIN dropped AS d ON d.raw_format = f.raw_format
-LEFT JOIN published AS p ON p.raw_format = f.raw_format
 CROSS JOIN run
 ORDER BY f.raw_format

@@ -1,0 +1,15 @@
+-- The books of each file. Duplicates are counted by the join that drops them and not as a difference, so that the
+-- books can be wrong.
+WITH dropped AS (
+  SELECT l.source_file, count(*) AS records
+  FROM logs AS l
+  JOIN kept_files AS k ON k.log_id = l.log_id AND k.source_file <> l.source_file
+  GROUP BY l.source_file
+),
+published AS (
+  SELECT source_file, count(*) AS records FROM distinct_records GROUP BY source_file
+)
+SELECT c.*, coalesce(d.records, 0) AS duplicates, coalesce(p.records, 0) AS published
+FROM file_counts AS c
+LEFT JOIN dropped AS d ON d.source_file = c.source_file
+LEFT JOIN published AS p ON p.source_file = c.source_file

@@ -1,0 +1,8 @@
+-- What became of the records of each file, by reason; no reason: they passed. By what the lake holds of the day.
+SELECT source_file, raw_format, CAST(NULL AS STRING) AS reason, count(*) AS records
+FROM logs
+GROUP BY source_file, raw_format
+UNION ALL
+SELECT source_file, raw_format, reason, count(*) AS records
+FROM rejected_records
+GROUP BY source_file, raw_format, reason
