@@ -6,9 +6,11 @@ change, which would tie the stacks that can be redeployed to the one that holds 
 
 from __future__ import annotations
 
+from datetime import date
+
 from aws_cdk import ArnFormat, Stack
 
-from atlas import ledger
+from atlas import lake, ledger
 from atlas.names import Names
 from stacks.config import StageConfig
 
@@ -49,6 +51,12 @@ class Arns:
         """The names of each prefix and of those above it, without the slash, as if they were objects."""
         names = sorted({prefix.rstrip("/") for prefix in (*prefixes, *parents(*prefixes))})
         return [f"{self.bucket}/{name}" for name in names]
+
+    @property
+    def failed_attempts(self) -> str:
+        """The object of each day that tells of an attempt whose books did not balance."""
+        of_a_day = lake.failed_attempt_key(date.min)
+        return f"{self.bucket}/{of_a_day.replace(date.min.isoformat(), '*')}"
 
     @property
     def ledger_table(self) -> str:

@@ -111,7 +111,9 @@ class RetentionConfig:
     """How long things are kept, in days."""
 
     logs_days: LogDays
-    validated_days: Days
+    validated_to_glacier_days: Days
+    """To Glacier Instant Retrieval: a late file lets its day be read whole again, however old the day is."""
+    manifests_days: Days
     archive_to_glacier_days: Days
     rejected_days: Days
     query_results_days: Days

@@ -15,6 +15,9 @@ from stacks.base import AtlasStack
 from stacks.catalog import Catalog
 from stacks.config import RetentionConfig, StageConfig
 
+_STAGING_DAYS = 7
+"""Longer than a day's runs can fail without anybody hearing of it."""
+
 
 class DataStack(AtlasStack):
     """Outlives every redeployment of the others; kept when the stack is deleted if the stage says so."""
@@ -105,28 +108,29 @@ def _text(name: str) -> dynamodb.Attribute:
 
 
 def _lifecycle(keep: RetentionConfig) -> list[s3.LifecycleRule]:
-    """Raw, silver and gold never expire by themselves; the rest as the stage says."""
+    """Raw, validated, silver, gold and the archive never expire by themselves; the rest as the stage says.
+
+    What the ledger names must be there when a late file has its day processed anew, and readable at once.
+    """
 
     def expiring(rule: str, prefix: str, days: int) -> s3.LifecycleRule:
         return s3.LifecycleRule(id=rule, prefix=prefix, expiration=Duration.days(days))
 
+    def going_cold(rule: str, prefix: str, days: int) -> s3.LifecycleRule:
+        # Instant Retrieval: the colder classes have to be asked for hours ahead.
+        cold = s3.Transition(
+            storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, transition_after=Duration.days(days)
+        )
+        return s3.LifecycleRule(id=rule, prefix=prefix, transitions=[cold])
+
     return [
-        expiring("validated-expires", lake.VALIDATED, keep.validated_days),
-        # A manifest speaks of validated objects; what a killed run left staged is of no use to the next one.
-        expiring("manifests-expire", lake.MANIFESTS, keep.validated_days),
-        expiring("staging-expires", lake.STAGING, 1),
+        going_cold("validated-goes-cold", lake.VALIDATED, keep.validated_to_glacier_days),
+        going_cold("archive-goes-cold", lake.ARCHIVE, keep.archive_to_glacier_days),
+        expiring("manifests-expire", lake.MANIFESTS, keep.manifests_days),
+        # What a killed run had begun to publish from there, the day's next run goes on with.
+        expiring("staging-expires", lake.STAGING, _STAGING_DAYS),
         expiring("rejected-expires", lake.REJECTED, keep.rejected_days),
         expiring("query-results-expire", lake.QUERY_RESULTS, keep.query_results_days),
-        s3.LifecycleRule(
-            id="archive-goes-cold",
-            prefix=lake.ARCHIVE,
-            transitions=[
-                s3.Transition(
-                    storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
-                    transition_after=Duration.days(keep.archive_to_glacier_days),
-                )
-            ],
-        ),
         s3.LifecycleRule(
             id="old-versions-and-loose-ends-go",
             noncurrent_version_expiration=Duration.days(keep.noncurrent_versions_days),

@@ -39,6 +39,8 @@ def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
     replaced = (lake.LOGS, lake.REJECTED_RECORDS, lake.STAGING)
     return [
         allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        # What the ledger calls obsolete. The day's lock keeps other runs from reading it meanwhile.
+        allow("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         # Without it, an object that is gone reads as forbidden instead of as missing.
         listing("TellMissingFromForbidden", arns.bucket, lake.VALIDATED),
         # What the day had before, and what a run that died has left in staging.
@@ -50,7 +52,12 @@ def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
             arns.objects(lake.MANIFESTS, lake.LOGS, lake.REJECTED_RECORDS, lake.ANALYTICS),
         ),
         allow("PublishWhatIsStaged", ["s3:GetObject"], arns.objects(lake.STAGING)),
+        allow("RemoveFailedAttempts", ["s3:DeleteObject"], [arns.failed_attempts]),
         allow("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
-        allow("KeepTheLedger", ["dynamodb:Query", "dynamodb:UpdateItem"], [arns.ledger_table]),
+        allow(
+            "KeepTheLedger",
+            ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+            [arns.ledger_table],
+        ),
         allow("Notify", ["sns:Publish"], [arns.topic]),
     ]

@@ -110,8 +110,10 @@ def ingest_statements(arns: Arns, queue: str) -> list[iam.PolicyStatement]:
             ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
             arns.objects(lake.RAW),
         ),
-        # Without it, a file that is gone reads as forbidden instead of as missing.
-        listing("TellMissingFromForbidden", arns.bucket, lake.RAW),
+        # For a file that is judged anew or counts in another's place, and for the rejected zone's copy.
+        allow("ReadArchive", ["s3:GetObject", "s3:GetObjectTagging"], arns.objects(lake.ARCHIVE)),
+        # Without it, what is gone reads as forbidden instead of as missing.
+        listing("TellMissingFromForbidden", arns.bucket, lake.RAW, lake.ARCHIVE),
         allow("TakeFilesAway", ["s3:DeleteObject", "s3:DeleteObjectVersion"], arns.objects(lake.RAW)),
         allow(
             "WriteOutputs",
@@ -119,10 +121,12 @@ def ingest_statements(arns: Arns, queue: str) -> list[iam.PolicyStatement]:
             ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"],
             arns.objects(lake.VALIDATED, lake.ARCHIVE, lake.REJECTED_FILES),
         ),
-        allow("RemovePredecessors", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
+        # A file that is accepted after all, or withdrawn. What it had validated goes with the day's next run.
+        allow("RemoveRefusals", ["s3:DeleteObject"], arns.objects(lake.REJECTED_FILES)),
         allow(
             "KeepTheLedger",
             [
+                "dynamodb:Query",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
                 "dynamodb:UpdateItem",

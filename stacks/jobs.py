@@ -136,6 +136,8 @@ def job_statements(arns: Arns, code: list[s3_assets.Asset], log_groups: list[str
     return [
         allow("ReadCode", ["s3:GetObject"], [f"{asset.bucket.bucket_arn}/{asset.s3_object_key}" for asset in code]),
         allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        # What the ledger calls obsolete. The day's lock keeps other runs from reading it meanwhile.
+        allow("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         listing("ListZones", arns.bucket, lake.VALIDATED, *written),
         # S3A asks whether a folder, and each folder above it, is an object of that name: a HEAD, and a listing.
         allow("ProbeFolders", ["s3:GetObject"], arns.folders(*written)),
@@ -154,7 +156,7 @@ def job_statements(arns: Arns, code: list[s3_assets.Asset], log_groups: list[str
         allow("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
         allow(
             "KeepTheLedger",
-            ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem"],
+            ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             [arns.ledger_table],
         ),
         allow("Notify", ["sns:Publish"], [arns.topic]),

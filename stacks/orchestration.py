@@ -33,6 +33,10 @@ WEIGH_FILES = 2500
 """Files a page of the weighing: some 50 bytes each in the answer, of which a state may hold 256 KiB."""
 WEIGH_PAGES = 10
 """Pages of one weighing: each adds 7 events to the execution's history."""
+SHORT_CALLS_SECONDS = 3600
+"""An upper bound of a day's short calls, to the ledger and the metrics, with all their attempts and waits."""
+MAX_FAILURES = 3
+"""After so many failed runs since its last change, the sweep leaves a day to the daily run."""
 
 
 class OrchestrationStack(AtlasStack):
@@ -118,7 +122,8 @@ def lock_seconds(config: StageConfig) -> int:
     """How long a day stays locked if its execution dies: longer than any living execution can take."""
     one_job = config.jobs.timeout_minutes * 60 + JOB_GRACE_SECONDS + START_RETRY_SECONDS
     function = FUNCTION_CALLS * function_seconds(config) + START_RETRY_SECONDS
-    return function + 2 * one_job + JOB_GRACE_SECONDS  # a day that outgrows the function goes on in the jobs
+    # A day that outgrows the function goes on in the jobs.
+    return SHORT_CALLS_SECONDS + function + 2 * one_job
 
 
 def function_seconds(config: StageConfig) -> int:
@@ -133,6 +138,7 @@ def definition(config: StageConfig) -> str:
     """
     numbers = {
         "max_days": MAX_DAYS,
+        "max_failures": MAX_FAILURES,
         "concurrent_days": config.orchestration.concurrent_days,
         "weigh_files": WEIGH_FILES,
         "weigh_pages": WEIGH_PAGES,

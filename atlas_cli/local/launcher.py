@@ -92,6 +92,7 @@ def serve(folder: Path, port: int) -> None:
     patches.throttled_functions_in_step_functions()
     patches.version_ids_in_object_events()
     patches.scheduler_context_attributes()
+    patches.schedules_without_delay()
     lambda_runtimes.install(folder / "lambda", ministack_settings(folder, port))
     glue_runs.install(folder / "glue", endpoint)
     crawlers.install(endpoint)

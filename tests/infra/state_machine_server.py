@@ -1,7 +1,7 @@
 """A Step Functions and a DynamoDB for tests of the state machine: ministack, with engines that are told what to do.
 
 What the function or a job does follows from its day, see `run_function` and `run_job`; everything else is the
-emulator's. Each leaves its name in the day's state, as `ran`.
+emulator's. Each leaves its name in the day's state, as `ran`, and whether it met the day dirty, as `met`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FILE_LANDS_MEANWHILE = "2024-10-03"
 THROTTLED_ONCE = "2024-10-04"
 FAILS_IN_THE_FUNCTION = "2024-10-05"
 FUNCTION_BUSY_ONCE = "2024-10-06"
+ANOTHER_RUN_ENDS_MEANWHILE = "2024-10-07"
 OUTGROWN = {
     "2024-12-01": "DayTooLargeError",
     "2024-12-02": "Sandbox.Timedout",
@@ -35,6 +36,7 @@ OUTGROWN_AND_FAILS_IN_GLUE = "2024-12-07"
 PARTITIONS = "log_type=access,log_type=api"
 
 _throttled: set[str] = set()
+_start_crawler = glue._start_crawler
 
 
 def run_function(reference: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -71,14 +73,24 @@ def run_job(resource: str, request: dict[str, Any]) -> dict[str, Any]:
     if job == "normalize":
         _found(day)
     if day == FILE_LANDS_MEANWHILE and job == "aggregate":
-        _update(day, "ADD changes :given", 1)
+        _update(day, "REMOVE failures ADD changes :given", 1)
     return {"JobName": job, "JobRunState": "SUCCEEDED"}
+
+
+def start_crawler(request: dict[str, Any]) -> Any:
+    """The emulator's crawl, during which another run of one day may end."""
+    ledger = boto3.resource("dynamodb").Table(os.environ["TEST_LEDGER"])
+    if "Item" in ledger.get_item(Key=_key(ANOTHER_RUN_ENDS_MEANWHILE)):
+        _update(ANOTHER_RUN_ENDS_MEANWHILE, "SET last_run = :given", "another run")
+    return _start_crawler(request)
 
 
 def _begin(day: str, run_id: str, name: str) -> None:
     ledger = boto3.resource("dynamodb").Table(os.environ["TEST_LEDGER"])
-    assert ledger.get_item(Key=_key(day))["Item"]["lock_owner"] == run_id
+    item = ledger.get_item(Key=_key(day))["Item"]
+    assert item["lock_owner"] == run_id
     _update(day, "ADD ran :given", {name})
+    _update(day, "SET met = :given", item.get("dirty", "clean"))
 
 
 def _found(day: str) -> None:
@@ -101,6 +113,7 @@ if __name__ == "__main__":
     step_functions._call_lambda = run_function
     patches.tasks_of_a_map_in_the_history()
     glue.CRAWLER_RUN_SECONDS = 0.1
+    glue._start_crawler = start_crawler
     from ministack import app
 
     app.main()

@@ -19,6 +19,7 @@ from stacks.orchestration import (
     FUNCTION_CALLS,
     JOB_GRACE_SECONDS,
     MAX_DAYS,
+    SHORT_CALLS_SECONDS,
     START_RETRY_SECONDS,
     WEIGH_FILES,
     WEIGH_PAGES,
@@ -104,11 +105,29 @@ def test_a_job_gets_its_settings(name: str) -> None:
 
 
 def _waits(retry: Json) -> float:
-    waits, wait = 0.0, retry["IntervalSeconds"]
+    """All waits of a retrier; a jitter only makes them shorter."""
+    waits, wait = 0.0, retry.get("IntervalSeconds", 1)
     for _ in range(retry["MaxAttempts"]):
         waits += min(wait, retry["MaxDelaySeconds"])
         wait *= retry["BackoffRate"]
     return waits
+
+
+def _longest(name: str) -> float:
+    """How long a task can take with all its attempts, each of which is ended by its timeout."""
+    task = TASKS[name]
+    attempts = 1 + sum(retry["MaxAttempts"] for retry in task["Retry"])
+    return float(attempts * task["TimeoutSeconds"] + sum(map(_waits, task["Retry"])))
+
+
+LONG_TASKS = {"Run the function", "Normalize", "Aggregate"}
+
+
+def test_a_day_s_short_calls_take_no_longer_than_the_lock_allows_for() -> None:
+    short = [name for name in MACHINES[1]["States"] if name in TASKS and name not in LONG_TASKS]
+    assert "Lock the day" in short
+    times = {name: WEIGH_PAGES if name == "Weigh the day" else 1 for name in short}
+    assert sum(times[name] * _longest(name) for name in short) <= SHORT_CALLS_SECONDS
 
 
 @pytest.mark.parametrize("name", ["Normalize", "Aggregate", "Run the function"])
@@ -122,7 +141,8 @@ def test_the_lock_outlives_the_longest_run(stage: str) -> None:
     job = config.jobs.timeout_minutes * 60 + JOB_GRACE_SECONDS
     assert f'"TimeoutSeconds": {job}' in definition(config)
     function = FUNCTION_CALLS * config.day.timeout_seconds
-    assert lock_seconds(config) > function + START_RETRY_SECONDS + 2 * (job + START_RETRY_SECONDS)
+    jobs = 2 * (job + START_RETRY_SECONDS)
+    assert lock_seconds(config) > SHORT_CALLS_SECONDS + function + START_RETRY_SECONDS + jobs
 
 
 def test_the_function_is_called_no_more_often_than_the_lock_allows_for() -> None:
@@ -163,6 +183,7 @@ def test_no_expression_uses_a_reserved_word_of_dynamodb(name: str) -> None:
     arguments = TASKS[name]["Arguments"]
     if isinstance(arguments, str):  # an expression that makes them
         found = re.findall(r"\w+Expression': '(.*?)'", arguments)
+        found += re.findall(r"' (AND .*?)'", _not_in_vain()) if "$not_in_vain" in arguments else []
     else:
         found = [value for key, value in arguments.items() if key.endswith("Expression")]
     assert found
@@ -172,6 +193,10 @@ def test_no_expression_uses_a_reserved_word_of_dynamodb(name: str) -> None:
     words = {word.strip("(),") for word in expressions.replace("(", " ").split()}
     plain_words = {word for word in words if word.isidentifier() and word not in grammar}
     assert not {word for word in plain_words if word.upper() in reserved}
+
+
+def _not_in_vain() -> str:
+    return str(MACHINES[0]["States"]["Spell the days out"]["Assign"]["not_in_vain"])
 
 
 def test_the_machine_and_the_ledger_agree_on_names() -> None:
@@ -187,6 +212,11 @@ def test_the_machine_and_the_ledger_agree_on_names() -> None:
     day, key = date(2024, 11, 29), ledger.day_file_key(date(2024, 11, 29), "")
     assert "{'S': 'DAY#' & $states.input.process_date}, ':file': {'S': 'FILE#'}" in weigh
     assert key == {ledger.PK: f"DAY#{day}", ledger.SK: "FILE#"}
+    assert f"attribute_not_exists({ledger.FAILURES}) OR {ledger.FAILURES} < :most" in _not_in_vain()
+    assert f"attribute_exists({ledger.PUBLISHING})" in _not_in_vain()
+    assert TASKS["Release the failed day"]["Arguments"]["UpdateExpression"].endswith(f"ADD {ledger.FAILURES} :one")
+    for name in ("Release the published day", "Release the day, still dirty"):
+        assert TASKS[name]["Arguments"]["UpdateExpression"].endswith(f", {ledger.FAILURES}")
     file = ledger.DayFile(day, "raw/x", "ndjson", "v", "", ledger.Share(bytes=7)).to_item()
     assert file["share"]["bytes"] == 7
 

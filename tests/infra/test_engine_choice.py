@@ -60,7 +60,7 @@ def test_a_day_goes_to_the_engine_that_it_fits(world: World, sizes: list[int], e
         ({"engine": "lambda"}, FUNCTION),
         ({"process_date": "2024-11-29"}, JOBS),
     ],
-    ids=str,
+    ids=lambda words: " and ".join(sorted(words)) if isinstance(words, set) else str(words),
 )
 def test_a_request_may_name_the_engine_whatever_the_day_weighs_and_the_stage_says(
     world: World, request_: Item, ran: set[str]

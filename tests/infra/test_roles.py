@@ -20,7 +20,7 @@ CATALOG = f"arn:aws:glue:{_HERE}:catalog"
 DATABASE = f"arn:aws:glue:{_HERE}:database/log_analytics_db"
 TABLES = {
     f"arn:aws:glue:{_HERE}:table/log_analytics_db/{name}"
-    for name in ("logs", "rejected_records", "daily_activity", "hourly_activity", "data_quality")
+    for name in ("logs", "rejected_records", "daily_activity", "hourly_activity", "file_books", "data_quality")
 }
 MACHINE = "<Daily>"
 PLACES = {
@@ -30,6 +30,7 @@ PLACES = {
         "rejected/data_quality/",
         "analytics/daily_activity/",
         "analytics/hourly_activity/",
+        "analytics/file_books/",
         "analytics/data_quality/",
     )
 }
@@ -49,6 +50,7 @@ def _crawler(name: str) -> str:
 
 _WRITTEN_BY_JOBS = {f"{LAKE}/{prefix}*" for prefix in ("processed/", "analytics/", "rejected/data_quality/")}
 _WRITTEN_BY_INGEST = {f"{LAKE}/{prefix}*" for prefix in ("validated/", "archive/", "rejected/system/lambda/")}
+_READ_BY_INGEST = {f"{LAKE}/{prefix}*" for prefix in ("raw/", "archive/")}
 _JOB_LOGS = _logs("/atlas/prod/jobs/error", "/atlas/prod/jobs/output")
 _WRITTEN_BY_DAY = {
     f"{LAKE}/{prefix}*"
@@ -59,16 +61,18 @@ _CRAWLERS = {_crawler("silver"), _crawler("gold")}
 
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "atlas-lambda-ingestion-role-prod": {
-        "s3:GetObject": {f"{LAKE}/raw/*"},
+        "s3:GetObject": _READ_BY_INGEST,
         "s3:GetObjectVersion": {f"{LAKE}/raw/*"},
-        "s3:GetObjectTagging": {f"{LAKE}/raw/*"},
+        "s3:GetObjectTagging": _READ_BY_INGEST,
         "s3:GetObjectVersionTagging": {f"{LAKE}/raw/*"},
-        "s3:ListBucket": {f"{LAKE} under raw/*, raw"},
-        "s3:DeleteObject": {f"{LAKE}/raw/*", f"{LAKE}/validated/*"},
+        "s3:ListBucket": {f"{LAKE} under raw/*, raw, archive/*, archive"},
+        # Nothing validated: a run may be reading it.
+        "s3:DeleteObject": {f"{LAKE}/raw/*", f"{LAKE}/rejected/system/lambda/*"},
         "s3:DeleteObjectVersion": {f"{LAKE}/raw/*"},
         "s3:PutObject": _WRITTEN_BY_INGEST,
         "s3:PutObjectTagging": _WRITTEN_BY_INGEST,
         "s3:AbortMultipartUpload": _WRITTEN_BY_INGEST,
+        "dynamodb:Query": {LEDGER},
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:PutItem": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
@@ -90,10 +94,16 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "s3:PutObject": {*_WRITTEN_BY_DAY, f"{LAKE}/rejected/system/glue/*"},
         "s3:AbortMultipartUpload": _WRITTEN_BY_DAY,
         "s3:DeleteObject": {
-            f"{LAKE}/{prefix}*" for prefix in ("processed/logs/", "rejected/data_quality/", "analytics/_staging/")
+            f"{LAKE}/analytics/data_quality/date=*/failed-attempt.parquet",
+            *(
+                f"{LAKE}/{prefix}*"
+                for prefix in ("validated/", "processed/logs/", "rejected/data_quality/", "analytics/_staging/")
+            ),
         },
         "dynamodb:Query": {LEDGER},
+        "dynamodb:GetItem": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
+        "dynamodb:DeleteItem": {LEDGER},
         "sns:Publish": {TOPIC},
         "logs:CreateLogStream": _logs("/aws/lambda/atlas-day-prod"),
         "logs:PutLogEvents": _logs("/aws/lambda/atlas-day-prod"),
@@ -111,12 +121,13 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
             f"{LAKE} under rejected/",
         },
         "s3:PutObject": {*_WRITTEN_BY_JOBS, f"{LAKE}/rejected/system/glue/*"},
-        "s3:DeleteObject": _WRITTEN_BY_JOBS,
+        "s3:DeleteObject": {*_WRITTEN_BY_JOBS, f"{LAKE}/validated/*"},
         "s3:AbortMultipartUpload": _WRITTEN_BY_JOBS,
         "s3:ListMultipartUploadParts": _WRITTEN_BY_JOBS,
         "dynamodb:Query": {LEDGER},
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
+        "dynamodb:DeleteItem": {LEDGER},
         "sns:Publish": {TOPIC},
         "logs:CreateLogStream": _JOB_LOGS,
         "logs:PutLogEvents": _JOB_LOGS,
@@ -126,7 +137,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "s3:ListBucket": {
             f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
             "analytics/daily_activity/*, analytics/daily_activity, analytics/hourly_activity/*, "
-            "analytics/hourly_activity, analytics/data_quality/*, analytics/data_quality"
+            "analytics/hourly_activity, analytics/file_books/*, analytics/file_books, "
+            "analytics/data_quality/*, analytics/data_quality"
         },
         "s3:GetBucketLocation": {LAKE},
         "glue:GetDatabase": {CATALOG, DATABASE},

@@ -16,6 +16,7 @@ from atlas.names import Names
 from atlas.settings import DaySettings, IngestSettings
 from stacks import assets, layer
 from stacks.config import StageConfig, read_context
+from stacks.orchestration import lock_seconds
 from stacks.stage import build_stage
 from tests.infra.conftest import STAGES, Synth, synthesize
 
@@ -88,14 +89,29 @@ def test_the_bucket_announces_its_files_to_eventbridge(prod: Synth) -> None:
 def test_each_zone_is_kept_as_long_as_the_stage_says(dev: Synth) -> None:
     keep = dev.config.retention
     rules = {rule.get("Prefix"): rule for rule in dev.one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]}
-    assert rules[lake.VALIDATED]["ExpirationInDays"] == keep.validated_days
+    assert rules[lake.MANIFESTS]["ExpirationInDays"] == keep.manifests_days
     assert rules[lake.REJECTED]["ExpirationInDays"] == keep.rejected_days
     assert rules[lake.QUERY_RESULTS]["ExpirationInDays"] == keep.query_results_days
-    moved = rules[lake.ARCHIVE]["Transitions"][0]
-    assert moved["TransitionInDays"] == keep.archive_to_glacier_days
+    moved = {lake.VALIDATED: keep.validated_to_glacier_days, lake.ARCHIVE: keep.archive_to_glacier_days}
+    for prefix, days in moved.items():
+        assert rules[prefix]["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": days}]
     expired = rules[None]["NoncurrentVersionExpiration"]["NoncurrentDays"]
     assert expired == keep.noncurrent_versions_days
     assert not {lake.RAW, lake.PROCESSED, lake.ANALYTICS} & set(rules)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_the_ledger_names_is_never_expired(stages: dict[str, Synth], stage: str) -> None:
+    """Else a late file for an old day would find the day's other files gone, and no withdrawal could be undone."""
+    rules = stages[stage].one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
+    assert expiring
+    for kept in (lake.VALIDATED, lake.ARCHIVE, lake.RAW):
+        assert not [prefix for prefix in expiring if prefix.startswith(kept) or kept.startswith(prefix)]
+    colder = {transition["StorageClass"] for rule in rules for transition in rule.get("Transitions", [])}
+    assert colder == {"GLACIER_IR"}  # all others want a restore before they can be read
+    [staging] = [rule for rule in rules if rule.get("Prefix") == lake.STAGING]
+    assert staging["ExpirationInDays"] * 86400 > 2 * lock_seconds(stages[stage].config)  # a half-done publication
 
 
 def test_the_ledger_can_be_restored_and_lists_dirty_days(prod: Synth) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from stacks.orchestration import MAX_FAILURES
 from tests.infra import state_machine_server as jobs
 from tests.infra.state_machine_world import Item, World
 
@@ -69,10 +70,10 @@ def test_a_malformed_request_is_refused_with_what_was_expected(world: World, req
 
 
 def test_a_published_day_is_clean_unlocked_and_in_the_catalog(world: World) -> None:
-    world.given("2024-11-29", dirty_since="2024-11-30T00:00:00Z", failed_changes=0)
+    world.given("2024-11-29", dirty_since="2024-11-30T00:00:00Z", failures=2)
     run_id = world.run({"process_date": "2024-11-29"})["days"]["2024-11-29"]["run_id"]
     state = world.state_of("2024-11-29")
-    gone = {"dirty", "dirty_since", "lock_owner", "lock_expires", "failed_changes"}
+    gone = {"dirty", "dirty_since", "lock_owner", "lock_expires", "failures"}
     assert not gone & set(state)
     assert (state["last_run"], state["last_result"]) == (run_id, "published")
     assert state["published_at"] == state["last_run_at"]
@@ -105,24 +106,65 @@ def test_one_day_s_failure_does_not_stop_the_others_and_fails_the_execution(worl
     assert "1 of 3 days published" in notices[0]["Message"]
 
 
+def test_a_failed_attempt_is_crawled_once_and_the_publication_that_follows_it_too(world: World) -> None:
+    """Its row of data_quality is to be seen; the other tables have their partitions from the publication on."""
+
+    def crawl() -> object:
+        return world.glue.get_crawler(Name="gold")["Crawler"].get("LastCrawl", {}).get("StartTime")
+
+    day, times = jobs.FAILS_IN_AGGREGATE, [crawl()]
+    for _ in range(2):
+        world.run({"process_date": day})
+        times.append(crawl())
+    assert times[0] != times[1] == times[2]
+    assert world.run({"process_date": day, "engine": "lambda"})["status"] == "SUCCEEDED"
+    assert crawl() != times[2]
+    assert world.state_of(day)["crawled"] == jobs.PARTITIONS
+
+
+def test_a_crawl_is_not_recorded_over_that_of_a_run_that_ended_later(world: World) -> None:
+    execution = world.run({"process_date": jobs.ANOTHER_RUN_ENDS_MEANWHILE})
+    assert (execution["status"], execution["days"][jobs.ANOTHER_RUN_ENDS_MEANWHILE]["outcome"]) == (
+        "SUCCEEDED",
+        "published",
+    )
+    state = world.state_of(jobs.ANOTHER_RUN_ENDS_MEANWHILE)
+    assert (state["last_run"], "crawled" in state) == ("another run", False)
+
+
 @pytest.mark.parametrize("day", [jobs.FAILS_IN_NORMALIZE, jobs.FAILS_IN_AGGREGATE])
-def test_a_failed_day_is_dirty_and_unlocked_and_the_sweep_leaves_it_until_it_changes(
+def test_a_failed_day_is_dirty_and_unlocked_and_the_sweep_tries_it_a_few_times_until_it_changes(
     world: World, day: str
 ) -> None:
-    world.given(day, changes=4)
-    world.run({"process_date": day})
-    state = world.state_of(day)
-    assert (state["dirty"], state["last_result"], state["failed_changes"]) == ("yes", "failed", "4")
-    assert "lock_owner" not in state
+    world.given(day)
+    for failures in range(1, MAX_FAILURES + 1):
+        assert world.outcomes({"sweep": True}) == {day: "failed"}
+        state = world.state_of(day)
+        assert (state["dirty"], state["last_result"], state["failures"]) == ("yes", "failed", str(failures))
+        assert "lock_owner" not in state
     assert world.outcomes({"sweep": True}) == {}
     assert world.outcomes({"scheduled_time": "2024-11-30T00:20:00Z"})[day] == "failed"
-    world.given(day, changes=5, failed_changes=4)
+    assert world.state_of(day)["failures"] == str(MAX_FAILURES + 1)
+    world.given(day, changes=5)  # as ingestion leaves it
     assert world.outcomes({"sweep": True}) == {day: "failed"}
+
+
+def test_the_sweep_does_not_give_up_a_day_whose_publication_is_half_done(world: World) -> None:
+    world.given("2024-11-28", failures=MAX_FAILURES)
+    world.given("2024-11-29", failures=MAX_FAILURES, publishing="the run that began it")
+    assert world.outcomes({"sweep": True}) == {"2024-11-29": "published"}
 
 
 def test_a_clean_day_that_fails_becomes_dirty(world: World) -> None:
     world.run({"process_date": jobs.FAILS_IN_NORMALIZE})
     assert world.state_of(jobs.FAILS_IN_NORMALIZE)["dirty"] == "yes"
+
+
+def test_a_day_is_dirty_while_it_is_worked_on_so_that_what_a_dead_execution_left_is_swept(world: World) -> None:
+    world.run({"process_date": "2024-11-29"})
+    state = world.state_of("2024-11-29")
+    assert state["met"] == "yes"
+    assert "dirty" not in state
 
 
 def test_a_file_that_lands_during_the_run_leaves_the_day_dirty(world: World) -> None:

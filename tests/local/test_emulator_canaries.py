@@ -109,6 +109,11 @@ def test_the_scheduler_leaves_its_placeholders() -> None:
     assert "aws.scheduler." not in inspect.getsource(scheduler) + inspect.getsource(eventbridge)
 
 
+def test_schedules_are_looked_at_every_ten_seconds() -> None:
+    assert scheduler._SCHEDULE_TICK_INTERVAL == 10
+    assert "time.sleep(_SCHEDULE_TICK_INTERVAL)" in _source(scheduler._ticker_loop)
+
+
 def test_athena_ignores_execution_parameters() -> None:
     assert "ExecutionParameters" not in inspect.getsource(athena)
 
