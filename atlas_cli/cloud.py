@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
 
 LOCAL = "local"
 
@@ -33,10 +34,19 @@ class Cloud:
         """What the stage's things are called."""
         return Names(self.stage)
 
-    @cached_property
+    @property
     def account(self) -> str:
         """The account's number."""
-        return str(self.session.client("sts").get_caller_identity()["Account"])
+        return self._identity["Account"]
+
+    @property
+    def caller(self) -> str:
+        """The ARN of whoever runs the command."""
+        return self._identity["Arn"]
+
+    @cached_property
+    def _identity(self) -> GetCallerIdentityResponseTypeDef:
+        return self.session.client("sts").get_caller_identity()
 
     @property
     def region(self) -> str:
@@ -73,9 +83,13 @@ class Cloud:
         """The ledger, as a boto3 Table."""
         return self.session.resource("dynamodb").Table(self.names.ledger_table)
 
+    def queue_url(self, queue: str) -> str:
+        """Where a queue's messages go to and come from."""
+        return self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+
     def depth(self, queue: str) -> int:
         """How many messages a queue holds, those in flight included."""
-        url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        url = self.queue_url(queue)
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(attributes[name]) for name in names)

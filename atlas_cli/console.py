@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _PIPE_WIDTH = 400
+_LEAST_WIDTH = 24
+"""What is cut leaves something to be recognised by."""
 
 
 class CommandError(Exception):
@@ -58,6 +62,20 @@ class Say:
         self.note()
 
 
+def shown(text: str) -> str:
+    """A text of anybody's as one line that does nothing to the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cut(text: str, taken: int) -> str:
+    """As much of a text as a line shows of which `taken` columns are taken; on one line, as `shown` has it."""
+    told = Text(shown(text))
+    told.truncate(
+        max(shutil.get_terminal_size((_PIPE_WIDTH, 0)).columns - taken, _LEAST_WIDTH), overflow="ellipsis"
+    )
+    return told.plain
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
@@ -67,4 +85,4 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return shown(str(value))

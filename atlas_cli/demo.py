@@ -44,7 +44,7 @@ def demo(say: Say, *, keep: bool) -> None:
         say.note("The local cloud is still up. Go on:")
         say.note('  .venv/bin/atlas query "SELECT app_name, requests FROM hourly_activity WHERE hour = 9"')
         say.note("  .venv/bin/atlas put YOUR.log && .venv/bin/atlas run && .venv/bin/atlas books")
-        say.note("  .venv/bin/atlas status        .venv/bin/atlas down")
+        say.note("  .venv/bin/atlas refusals      .venv/bin/atlas status      .venv/bin/atlas down")
     else:
         say.note("Go on: .venv/bin/atlas demo --keep leaves it up; then put your own files, run, query.")
 

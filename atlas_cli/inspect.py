@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
 from atlas.formats import LogFormat, load_formats
-from atlas_cli.console import CommandError, Say
+from atlas_cli.console import CommandError, Say, cut, shown
 from atlas_cli.put import raw_keys
 from lambda_ingest.read import Reading, read_file
 from lambda_ingest.spool import Spool
@@ -23,7 +20,6 @@ _PART_BYTES = 1 << 27
 _LONG_BYTES = 1 << 24
 """A file that one may have to wait for is announced."""
 
-_PIPE_WIDTH = 400
 _INDENT = "    "
 
 
@@ -95,14 +91,14 @@ def _tell(judged: Sequence[tuple[str, Reading]], say: Say) -> None:
     say.rows("Verdicts", [_row(file, reading) for file, reading in judged])
     for file, reading in judged:
         if reading.refusal or reading.refused:
-            _explain(_shown(file), reading, say)
+            _explain(shown(file), reading, say)
 
 
 def _row(file: str, reading: Reading) -> dict[str, Any]:
     document = as_document(file, reading)
     days = list(document["days"])
     return {
-        "file": _shown(file),
+        "file": file,
         **{name: document[name] for name in ("verdict", "format", "records", "unparsable")},
         "days": f"{days[0]} ... {days[-1]} ({len(days)})" if len(days) > 1 else "".join(days),
         "remarks": ", ".join(filter(None, (document["reason"], *reading.warnings))),
@@ -112,20 +108,12 @@ def _row(file: str, reading: Reading) -> dict[str, Any]:
 def _explain(file: str, reading: Reading, say: Say) -> None:
     """Why the file, or which of its records, would be refused."""
     if refusal := reading.refusal:
-        place = f" ({_shown(refusal.place)})" if refusal.place else ""
+        place = f" ({shown(refusal.place)})" if refusal.place else ""
         say.note(f"{file} would be rejected, {refusal.reason}{place}: {refusal.reason.meaning}")
     if reading.refused:
         more = reading.unparsable - len(reading.refused)
         say.note(f"{file}: refused records" + (f", the first of {reading.unparsable:,}" if more > 0 else ""))
-    width = shutil.get_terminal_size((_PIPE_WIDTH, 0)).columns - len(_INDENT)
     for record in reading.refused:
         say.note(f"  line {record.line:,}, {record.reason}: {record.reason.meaning}")
-        text = Text(_shown(record.text))
-        text.truncate(width, overflow="ellipsis")
-        say.note(_INDENT + text.plain)
+        say.note(_INDENT + cut(record.text, len(_INDENT)))
     say.note()
-
-
-def _shown(text: str) -> str:
-    """A text of anybody's as one line that does nothing to the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -12,16 +12,19 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from atlas import lake
-from atlas_cli import books, demo, query, status
+from atlas_cli import books, dead_letters, demo, query, refusals, replay, status, withdraw
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.generate import DEFAULT_DAYS, DEFAULT_RECORDS, DEFAULT_SEED, generate
 from atlas_cli.inspect import inspect
 from atlas_cli.local.deploy import DeployError
 from atlas_cli.local.emulator import EmulatorError
+from atlas_cli.orders import Obeyed
 from atlas_cli.put import put, raw_keys, verdict_row
 from atlas_cli.run import ENGINES, request, run
 from stacks.config import ConfigError
+
+_DAYS_NAMED = 7
 
 Verb = Callable[[argparse.Namespace, Say], None]
 
@@ -52,9 +55,59 @@ def _run(args: argparse.Namespace, say: Say) -> None:
     say.rows("Days", run(connect(args.stage), document, say))
 
 
+def _withdraw(args: argparse.Namespace, say: Say) -> None:
+    done = withdraw.withdraw(connect(args.stage), args.keys, say)
+    say.rows("Verdicts", [withdraw.row(told) for told in done])
+    _say_dirty(done, say)
+
+
+def _refusals(args: argparse.Namespace, say: Say) -> None:
+    refusals.show(connect(args.stage), args.date, say)
+
+
+def _replay(args: argparse.Namespace, say: Say) -> None:
+    days = request(args.date, args.since, args.until, args.engine)
+    if days and (args.keys or args.salvage):
+        raise CommandError("replay takes files or days, not both")
+    if days.keys() == {"engine"}:
+        raise CommandError("--engine goes with --date, or with --from and --to")
+    cloud = connect(args.stage)
+    if days:
+        say.rows("Days", run(cloud, days, say))
+        return
+    done = replay.replay(cloud, args.keys, say, salvage=args.salvage)
+    say.rows("Verdicts", [replay.row(told) for told in done])
+    _say_dirty(done, say)
+
+
+def _say_dirty(done: Sequence[Obeyed], say: Say) -> None:
+    days = sorted({day.isoformat() for told in done for day in told.days})
+    if days:
+        named = ", ".join(days) if len(days) <= _DAYS_NAMED else f"{days[0]} ... {days[-1]} ({len(days):,} days)"
+        say.note(f"To be processed anew: {named}. The sweep sees to that, or now: atlas run")
+
+
+def _dead_letters(args: argparse.Namespace, say: Say) -> None:
+    cloud = connect(args.stage)
+    if args.redrive:
+        say.rows("Sent back", dead_letters.for_people(dead_letters.redrive(cloud, say), say))
+        return
+    rows = dead_letters.show(cloud)
+    say.rows("Dead letters", dead_letters.for_people(rows, say))
+    if len(rows) == dead_letters.MOST:
+        say.note(f"These are the first {dead_letters.MOST:,}; there may be more.")
+    if rows:
+        say.note(f"The log of {cloud.names.ingest_function} says what happened. When it is mended, send them back:")
+        say.note("  atlas dead-letters --redrive")
+
+
 def _books(args: argparse.Namespace, say: Say) -> None:
     span = {"from": args.date.isoformat(), "to": args.date.isoformat()} if args.date else {}
-    rows = books.show(connect(args.stage), span, say)
+    cloud = connect(args.stage)
+    if args.file:
+        books.show_file(cloud, args.file, span, say)
+        return
+    rows = books.show(cloud, span, say)
     if args.date and not rows:
         raise CommandError(f"{args.date} was never processed: atlas run --date {args.date}")
 
@@ -113,13 +166,20 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("put", _put, "drop files into raw/ and wait until each is ingested or refused")
     made.add_argument("files", nargs="+", type=Path, metavar="FILE")
     made.add_argument("--prefix", default="", help="folder under raw/; a format's name there decides the format")
-    made = verb("run", _run, "process one day, a range, or yesterday and every dirty day")
+    _add_days(verb("run", _run, "process one day, a range, or yesterday and every dirty day"))
+    made = verb("books", _books, "in = published + duplicates + rejected, per day and format or of one file")
     made.add_argument("--date", type=_day, metavar="DAY")
-    made.add_argument("--from", type=_day, dest="since", metavar="DAY")
-    made.add_argument("--to", type=_day, dest="until", metavar="DAY")
-    made.add_argument("--engine", choices=("auto", *ENGINES), help="auto goes by the day's size")
-    made = verb("books", _books, "per day and format: in = published + duplicates + rejected")
-    made.add_argument("--date", type=_day, metavar="DAY")
+    made.add_argument("--file", metavar="KEY", help="what is known of one file, and what its days took of it")
+    made = verb("refusals", _refusals, "which files and records were refused, and why")
+    made.add_argument("--date", type=_day, metavar="DAY", help="files that landed on it, records that belong to it")
+    made = verb("replay", _replay, "judge refused files anew, or those named; or process days again")
+    made.add_argument("keys", nargs="*", metavar="KEY", help="a raw key, with or without raw/")
+    made.add_argument("--salvage", action="store_true", help="take what can be read before a file's fault")
+    _add_days(made)
+    made = verb("withdraw", _withdraw, "take the records of files out of every day again")
+    made.add_argument("keys", nargs="+", metavar="KEY", help="a raw key, with or without raw/")
+    made = verb("dead-letters", _dead_letters, "what could not be delivered to ingestion")
+    made.add_argument("--redrive", action="store_true", help="send all of it back to the ingestion queue")
     made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")
     made.add_argument("query", metavar="NAME|SQL")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
@@ -132,6 +192,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--day", type=_day, action="append", metavar="DAY", help="may be given several times")
     made.add_argument("--records", type=int, default=DEFAULT_RECORDS, help="a day")
     return parser
+
+
+def _add_days(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--date", type=_day, metavar="DAY")
+    verb.add_argument("--from", type=_day, dest="since", metavar="DAY")
+    verb.add_argument("--to", type=_day, dest="until", metavar="DAY")
+    verb.add_argument("--engine", choices=("auto", *ENGINES), help="auto goes by the day's size")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from atlas import lake
-from atlas.ledger import FileEntry, FileState, file_key
+from atlas.file_entry import FileEntry
+from atlas.ledger import FileState
 from atlas.reasons import FileReason
 from atlas_cli.cloud import Cloud
 from atlas_cli.console import CommandError, Say
-
-_PATIENCE_SECONDS = 180
-"""Without any file getting a verdict; a big file may take as long as the function's timeout."""
+from atlas_cli.entries import await_entries
 
 
 def put(cloud: Cloud, files: Mapping[str, Path], say: Say) -> list[FileEntry]:
     """Uploads each file to its raw key and waits for the verdicts. Raises CommandError if one does not come."""
-    waiting = {}
-    for key, path in files.items():
-        cloud.s3.upload_file(str(path), cloud.bucket, key)
-        waiting[key] = cloud.s3.head_object(Bucket=cloud.bucket, Key=key).get("VersionId", "")
-    say.step(f"dropped {len(waiting)} files into s3://{cloud.bucket}/{lake.RAW}")
-    verdicts = _await_verdicts(cloud, waiting)
+    waiting = {key: _upload(cloud, path, key) for key, path in files.items()}
+    say.step(f"dropped {len(waiting):,} file{'' if len(waiting) == 1 else 's'} into s3://{cloud.bucket}/{lake.RAW}")
+    verdicts = await_entries(cloud, {key: _judged(version) for key, version in waiting.items()}, say)
     return [verdicts[key] for key in files]
+
+
+def _upload(cloud: Cloud, path: Path, key: str) -> str:
+    """The version that a file became: by the time one could ask for it, ingestion may have taken the file away.
+
+    In one call, whose answer says so. What S3 does not take in one, 5 GB, is refused as too large anyway.
+    """
+    with path.open("rb") as body:
+        return cloud.s3.put_object(Bucket=cloud.bucket, Key=key, Body=body).get("VersionId", "")
+
+
+def _judged(version: str) -> Callable[[FileEntry], bool]:
+    return lambda entry: entry.version == version
 
 
 def raw_keys(paths: Iterable[Path], prefix: str) -> dict[str, Path]:
@@ -39,27 +47,6 @@ def raw_keys(paths: Iterable[Path], prefix: str) -> dict[str, Path]:
             raise CommandError(f"{keys[key]} and {path} would both be {key}: drop them one by one with --prefix")
         keys[key] = path
     return keys
-
-
-def _await_verdicts(cloud: Cloud, waiting: dict[str, str]) -> dict[str, FileEntry]:
-    verdicts: dict[str, FileEntry] = {}
-    waiting = dict(waiting)
-    patience = time.monotonic() + _PATIENCE_SECONDS
-    while waiting:
-        for key, version in list(waiting.items()):
-            item = cloud.ledger.get_item(Key=file_key(key), ConsistentRead=True).get("Item")
-            if item and item["version"] == version and not item.get("committing"):
-                verdicts[key] = FileEntry.from_item(item)
-                del waiting[key]
-                patience = time.monotonic() + _PATIENCE_SECONDS
-        if waiting and time.monotonic() > patience:
-            raise CommandError(
-                f"no verdict after {_PATIENCE_SECONDS} s on {', '.join(sorted(waiting))}. "
-                f"See the log of {cloud.names.ingest_function}, and {cloud.names.ingest_dead_letter_queue}."
-            )
-        if waiting:
-            time.sleep(0.2)
-    return verdicts
 
 
 def verdict_row(entry: FileEntry) -> dict[str, Any]:
@@ -77,9 +64,10 @@ def verdict_row(entry: FileEntry) -> dict[str, Any]:
 
 
 def _why(entry: FileEntry) -> str:
-    if entry.duplicate_of:
+    if entry.state is FileState.DUPLICATE:
         return f"same bytes as {entry.duplicate_of}"
     if entry.reason is None:
         return ""
     place = f" ({entry.place})" if entry.place else ""
-    return f"{entry.reason}{place}: {FileReason(entry.reason).meaning}"
+    salvaged = f"taken up to the fault, as {entry.salvaged_by} ordered: " if entry.salvaged_by else ""
+    return f"{salvaged}{entry.reason}{place}: {FileReason(entry.reason).meaning}"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE
+from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE, FAILURES
 from atlas_cli.cloud import LOCAL, Cloud
 from atlas_cli.console import Say
 from atlas_cli.local import emulator
@@ -21,8 +21,17 @@ def status(cloud: Cloud, say: Say) -> None:
     """Prints the state of a stage."""
     say.rows("Where", [{"what": what, "is": value} for what, value in _where(cloud).items()])
     queues = (cloud.names.ingest_queue, cloud.names.ingest_dead_letter_queue)
-    say.rows("Queues", [{"queue": name, "messages": cloud.depth(name)} for name in queues])
-    say.rows("Dirty days", dirty_days(cloud))
+    depths = {name: cloud.depth(name) for name in queues}
+    say.rows("Queues", [{"queue": name, "messages": depth} for name, depth in depths.items()])
+    if depths[cloud.names.ingest_dead_letter_queue]:
+        say.note("Some could not be delivered. Look at them: atlas dead-letters")
+        say.note()
+    dirty = dirty_days(cloud)
+    say.rows("Dirty days", dirty)
+    if failed := [row["day"] for row in dirty if row["failures"]]:
+        say.note(f"Runs failed: {', '.join(failed)}. After a few failures only the daily run tries a day again.")
+        say.note("Why: the notice, and the log of the state machine. When it is mended: atlas replay --date DAY")
+        say.note()
     say.rows("Last runs", last_runs(cloud))
 
 
@@ -46,6 +55,7 @@ def dirty_days(cloud: Cloud) -> list[dict[str, Any]]:
             "day": item[DAY],
             "dirty_since": item.get("dirty_since"),
             "locked_by": item.get("lock_owner"),
+            "failures": int(item.get(FAILURES, 0)),
             "last_result": item.get("last_result"),
             "last_engine": item.get("last_engine"),
         }

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from atlas.ledger import FileEntry, FileState
-from atlas_cli.console import CommandError
+from atlas.file_entry import FileEntry
+from atlas.ledger import FileState
+from atlas_cli.console import CommandError, Say
 from atlas_cli.local import emulator
 from atlas_cli.main import main
 from atlas_cli.put import raw_keys, verdict_row
@@ -20,7 +21,13 @@ from atlas_cli.run import request
 FRIDAY, SATURDAY = date(2024, 11, 29), date(2024, 11, 30)
 
 
-@pytest.mark.parametrize("words", [["status"], ["books"], ["run"], ["query", "books"]], ids=" ".join)
+VERBS = [
+    ["status"], ["books"], ["run"], ["query", "books"], ["refusals"], ["replay"], ["withdraw", "raw/x.log"],
+    ["dead-letters"], ["books", "--file", "raw/x.log"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
 def test_without_a_local_cloud_the_command_fails_and_says_how_to_get_one(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,6 +59,28 @@ def test_the_options_of_run_are_the_state_machines_requests() -> None:
     assert request(None, FRIDAY, SATURDAY) == {"from": "2024-11-29", "to": "2024-11-30"}
     with pytest.raises(CommandError, match="--from and --to go together"):
         request(None, FRIDAY, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["raw/x.log", "--date", "2024-11-29"], "replay takes files or days, not both"),
+        (["--salvage", "--from", "2024-11-29", "--to", "2024-11-30"], "replay takes files or days, not both"),
+        (["--engine", "glue"], "--engine goes with --date"),
+        (["--from", "2024-11-29"], "--from and --to go together"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_replay_takes_files_or_days(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_what_others_wrote_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Say().rows("Rows", [{"file": "raw/\x1b[2J\nx", "why": "[bold]"}])
+    said = capsys.readouterr().out
+    assert "raw/\\x1b[2J\\nx" in said
+    assert "[bold]" in said
 
 
 def test_files_keep_their_names_under_the_prefix_and_never_overwrite_each_other(tmp_path: Path) -> None:
