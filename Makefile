@@ -14,13 +14,11 @@ setup: ## make .venv (Python packages, Node, Java), if it is not there
 run: setup ## the main job on the sample data: deploy to the local cloud, ingest, process, show gold and the books
 	@.venv/bin/atlas demo
 
-test: setup ## units, both engines, infrastructure, and one end-to-end run on the local cloud
+test: setup ## units, both engines, infrastructure, and the sample and its troubles from end to end on the local cloud
 	@echo "atlas: unit tests, two at a time"
 	@$(PY) -m pytest -n 2 tests/unit
-	@echo "atlas: days on DuckDB and on Spark, two at a time"
-	@$(PY) -m pytest -n 2 --dist loadfile tests/engines
-	@echo "atlas: infrastructure, the local cloud, and the sample from end to end"
-	@$(PY) -m pytest tests/infra tests/local tests/e2e
+	@echo "atlas: days on DuckDB and on Spark, infrastructure, the local cloud from end to end, two at a time"
+	@$(PY) -m pytest -n 2 --dist loadfile tests/infra tests/local tests/e2e tests/engines
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -10,7 +10,7 @@ from atlas_cli.local import deploy, emulator
 from atlas_cli.project import ROOT
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulator.Emulator]:
     """The stacks of stage local, deployed by `cdk deploy` to an emulator of these tests' own."""
     folder = tmp_path_factory.mktemp("project")
@@ -22,7 +22,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulator.Emula
         emulator.stop(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(running: emulator.Emulator) -> Cloud:
     return Cloud(LOCAL, running.session())
 
