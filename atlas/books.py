@@ -20,6 +20,7 @@ def check_files(unbalanced: Sequence[Mapping[str, Any]]) -> None:
     more = len(unbalanced) - len(lines)
     if more:
         lines.append(f"and {more} more files")
+    lines.append("`atlas replay FILE` reads a file anew from the archive")
     raise BooksError("the books do not balance: " + "; ".join(lines))
 
 

@@ -58,8 +58,8 @@ class Scratch:
         except ClientError as fault:
             if fault.response["Error"]["Code"] in ("404", "NoSuchKey"):
                 raise ObjectGoneError(
-                    f"{key} is in the ledger, but not in the bucket. Has it expired? Drop its source file again, "
-                    "from the archive"
+                    f"{key} is in the ledger, but not in the bucket. `atlas replay FILE` writes it anew, from the "
+                    "archive: the ledger has its source file under the day"
                 ) from fault
             raise
         # DuckDB would inflate more slowly, and all of a file in one thread; it reads the text in several.

@@ -1,11 +1,12 @@
 """What is to be said of a file once a version of it has been read: a new entry, from the entry before. No effects.
 
-a version that is newer than the last one     becomes the entry's version
-... and is refused                            leaves the records of its predecessor where they are
-... and is taken                              counts from now on, in the place of its predecessor
-one that is older than the last, but newer    counts, if the last one was refused: as if they had come in order
-than what counts
-one that is older than what counts            changes nothing
+Versions come in any order, and leave what they leave in order:
+
+    newer than the last one, and refused      becomes the entry's version; its predecessor's records stay
+    newer than the last one, and taken        counts from now on, in the place of its predecessor
+    older than the last, newer than what      counts, if it is taken: the last one was refused
+    counts
+    older than what counts                    changes nothing
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class Judged:
         )
         if owner not in (None, self.raw_key):
             return replace(content, shares={}, duplicate_of=owner)
-        if before and before.shares and _alike(content, before):  # the same bytes again: the lake has their records
+        if before and before.shares and self.order is None and _alike(content, before):
+            # The same bytes again: the lake has their records. An order means that they are to be written anew.
             return replace(
                 content, objects_version=before.objects_version, landed_at=before.landed_at, shares=before.shares
             )

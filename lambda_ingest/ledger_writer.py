@@ -20,6 +20,7 @@ from atlas.ledger import (
     HASH_FILE,
     PK,
     SK,
+    FileState,
     Obsolete,
     claim_key,
     day_file_key,
@@ -106,7 +107,8 @@ class LedgerWriter:
         assert heir_before.content is not None  # noqa: S101
         content_hash = owner.content.content_hash
         given_up = replace(owner.content, shares={}, duplicate_of=heir.raw_key)
-        left = replace(owner, content=given_up).following(owner)
+        state = FileState.DUPLICATE if owner.state is FileState.INGESTED else owner.state
+        left = replace(owner, content=given_up, state=state).following(owner)
         actions = [
             self._put_entry(left, owner),
             self._update(

@@ -156,11 +156,11 @@ def test_a_withdrawn_file_comes_back_by_a_replay(stage: StageUnderTest, say: Say
     assert (told.days, dirty(stage)) == ([FRIDAY], ["2024-11-29"])
 
 
-def test_a_replay_that_changes_nothing_dirties_nothing(stage: StageUnderTest, say: Say) -> None:
+def test_a_file_that_is_replayed_is_written_anew_and_its_days_are_told(stage: StageUnderTest, say: Say) -> None:
     stage.lake.drop("raw/x.ndjson", GOOD)
     clean(stage)
     [told] = replay(stage.cloud, ["x.ndjson"], say)
-    assert (told.after.state, told.days, dirty(stage)) == (FileState.INGESTED, [], [])
+    assert (told.after.state, told.days, dirty(stage)) == (FileState.INGESTED, [FRIDAY], ["2024-11-29"])
 
 
 def test_what_is_salvaged_is_told_with_what_is_wrong_and_who_ordered_it(stage: StageUnderTest, say: Say) -> None:
