@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from atlas.orders import OrderKind
 from atlas.settings import IngestSettings
 from lambda_ingest import handler as handler_module
 from lambda_ingest.events import LandedObject, UnknownEventError, messages
@@ -79,6 +80,17 @@ def test_an_aws_error_is_never_a_refusal(lake: LakeUnderTest) -> None:
     answer = handler_module.handler(batch(body), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}, table
     assert lake.keys() == ["raw/a.ndjson"]
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_an_order_is_obeyed_like_a_file_is_taken_and_a_malformed_one_is_returned(lake: LakeUnderTest) -> None:
+    handler_module.handler(batch(eventbridge(lake, "raw/a.ndjson", json.dumps(LINE).encode())), Context())
+    order = lake.order(OrderKind.WITHDRAW, "raw/a.ndjson")
+    assert messages(order.to_message()) == [order]
+    answer = handler_module.handler(batch('{"order": {"kind": "erase"}}', order.to_message()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    [state] = [item["state"] for item in lake.ledger_items() if item["sk"] == "META"]
+    assert state == "withdrawn"
 
 
 def test_keys_are_decoded_where_s3_encodes_them_and_only_there() -> None:
