@@ -28,7 +28,7 @@ class Remembered:
     @classmethod
     def of(cls, lake: LakeUnderTest) -> Remembered:
         """What is there now."""
-        return cls(contents(lake), lake.ledger_items())
+        return cls(lake.objects(), lake.ledger_items())
 
     def restore(self, lake: LakeUnderTest) -> None:
         """Puts it into an empty lake."""
@@ -36,11 +36,6 @@ class Remembered:
             lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=body)
         for item in self.items:
             lake.ledger.put_item(Item=item)
-
-
-def contents(lake: LakeUnderTest) -> dict[str, bytes]:
-    """Every object."""
-    return {key: lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys("")}
 
 
 def locked(lake: LakeUnderTest, run_id: str) -> JobSettings:

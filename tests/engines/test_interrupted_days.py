@@ -19,7 +19,7 @@ from atlas.manifest import read_manifest
 from atlas.schema import DATA_QUALITY, GOLD_TABLES
 from lambda_day.process import run
 from tests.engines.outputs import gold, rows_under
-from tests.engines.remembered import LIMITS, Remembered, access, body, changed_day, contents, lock, locked
+from tests.engines.remembered import LIMITS, Remembered, access, body, changed_day, lock, locked
 from tests.faults import CHANGING, INTERRUPTED, Interrupted
 from tests.lake_under_test import FRIDAY, LakeUnderTest, lake_under_test
 
@@ -36,7 +36,7 @@ def clients(lake: LakeUnderTest) -> list[Any]:
 def result(lake: LakeUnderTest) -> dict[str, Any]:
     """All that is left, but for what an interrupted run says of itself and what it staged, which expires."""
     of_the_run = (keys.MANIFESTS + "date=2024-11-29/interrupted", keys.REJECTED_RUNS, keys.STAGING)
-    objects = {key: held for key, held in contents(lake).items() if not key.startswith(of_the_run)}
+    objects = {key: held for key, held in lake.objects().items() if not key.startswith(of_the_run)}
     return {"objects": objects, "ledger": lake.ledger_items()}
 
 
