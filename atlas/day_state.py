@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from atlas.ledger import PK, SK, day_pk, day_state_key
-
-LOCK_OWNER = "lock_owner"
-"""Of a day's state: the run that holds the day's lock. The state machine locks and releases the day."""
+from atlas.ledger import LOCK_OWNER, PK, SK, day_pk, day_state_key, query_all
 
 
 class LockLostError(Exception):
@@ -61,15 +58,9 @@ class DayState:
 
 def day_items(table: Any, day: date, kind: str) -> Iterator[dict[str, Any]]:
     """The day's items whose sort keys begin with `kind`, consistently. `table` is a boto3 DynamoDB Table."""
-    page: Mapping[str, Any] = {}
-    while True:
-        answer = table.query(
-            KeyConditionExpression=f"{PK} = :day AND begins_with({SK}, :kind)",
-            ExpressionAttributeValues={":day": day_pk(day), ":kind": kind},
-            ConsistentRead=True,
-            **page,
-        )
-        yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    return query_all(
+        table,
+        KeyConditionExpression=f"{PK} = :day AND begins_with({SK}, :kind)",
+        ExpressionAttributeValues={":day": day_pk(day), ":kind": kind},
+        ConsistentRead=True,
+    )

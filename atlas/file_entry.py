@@ -8,7 +8,7 @@ from dataclasses import fields as members
 from datetime import date
 from typing import Any
 
-from atlas.ledger import DayFile, FileState, Obsolete, Share, fields_of, file_key, validated_objects
+from atlas.ledger import DayFile, FileState, Obsolete, Share, fields_of, file_key
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class Content:
     """
 
     version: str
-    sequencer: str
     content_hash: str
     landed_at: str
     archived: str
@@ -146,18 +145,9 @@ class FileEntry:
             for day, share in sorted(content.shares.items())
         ]
 
-    def day_objects(self, day: date) -> list[str]:
-        """The keys of the validated objects that hold the file's records of a day."""
-        if self.content is None or day not in self.content.shares:
-            return []
-        content = self.content
-        return validated_objects(
-            self.raw_key, content.objects_version, content.format, day, content.shares[day].parts
-        )
-
     def objects(self) -> list[str]:
-        """Those of all days."""
-        return [key for day in sorted(self.shares) for key in self.day_objects(day)]
+        """The keys of the validated objects that hold the file's records, of all days."""
+        return [key for file in self.days() for key in file.objects()]
 
     def following(self, before: FileEntry | None) -> FileEntry:
         """The same as the one that comes after another."""

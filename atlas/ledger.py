@@ -13,7 +13,7 @@ A day is dirty when a file adds to it, replaces something in it or is withdrawn 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from dataclasses import fields as members
 from datetime import date
@@ -34,6 +34,8 @@ DIRTY_VALUE = "yes"
 DAY = "day"
 PARTITIONS = "partitions"
 """Of a day's state: the catalog partitions that the day has, comma-joined; normalize writes it."""
+LOCK_OWNER = "lock_owner"
+"""Of a day's state: the run that holds the day's lock. The state machine locks and releases the day."""
 FAILURES = "failures"
 """Of a day's state: how many runs failed since the day last changed or was published."""
 PUBLISHING = "publishing"
@@ -172,6 +174,17 @@ class Obsolete:
         return cls(
             date.fromisoformat(item[DAY]), item["raw_key"], item["format"], item["version"], int(item["parts"])
         )
+
+
+def query_all(table: Any, **query: Any) -> Iterator[dict[str, Any]]:
+    """What a query of a boto3 Table finds, page after page."""
+    page: Mapping[str, Any] = {}
+    while True:
+        answer = table.query(**query, **page)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 def fields_of(item: Mapping[str, Any]) -> tuple[str, ...] | None:

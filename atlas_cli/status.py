@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE, FAILURES
+from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE, FAILURES, LOCK_OWNER, query_all
 from atlas_cli.cloud import LOCAL, Cloud
 from atlas_cli.console import Say
 from atlas_cli.local import emulator
@@ -37,24 +37,17 @@ def status(cloud: Cloud, say: Say) -> None:
 
 def dirty_days(cloud: Cloud) -> list[dict[str, Any]]:
     """Every day whose gold does not speak of all its files, the oldest first."""
-    found: list[dict[str, Any]] = []
-    page: dict[str, Any] = {}
-    while True:
-        answer = cloud.ledger.query(
-            IndexName=DIRTY_INDEX,
-            KeyConditionExpression=f"{DIRTY} = :dirty",
-            ExpressionAttributeValues={":dirty": DIRTY_VALUE},
-            **page,
-        )
-        found += answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            break
-        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    found = query_all(
+        cloud.ledger,
+        IndexName=DIRTY_INDEX,
+        KeyConditionExpression=f"{DIRTY} = :dirty",
+        ExpressionAttributeValues={":dirty": DIRTY_VALUE},
+    )
     return [
         {
             "day": item[DAY],
             "dirty_since": item.get("dirty_since"),
-            "locked_by": item.get("lock_owner"),
+            "locked_by": item.get(LOCK_OWNER),
             "failures": int(item.get(FAILURES, 0)),
             "last_result": item.get("last_result"),
             "last_engine": item.get("last_engine"),

@@ -60,8 +60,8 @@ class Judged:
         )
 
     @classmethod
-    def inheriting(cls, content: Content, heir: FileEntry, owner: FileEntry, reading: Reading) -> Judged:
-        """Of what the heir stands for, from the archive, because the owner of the same bytes gives them up.
+    def inheriting(cls, heir: FileEntry, content: Content, owner: FileEntry, reading: Reading) -> Judged:
+        """Of the heir's content, from the archive, because the owner of the same bytes gives them up.
 
         Whatever makes another attempt necessary has changed one of the two entries, and so the objects' name.
         """
@@ -69,7 +69,7 @@ class Judged:
         return cls(
             heir.raw_key,
             content.version,
-            content.sequencer,
+            heir.settled,
             content.landed_at,
             content.archived,
             f"{content.version}@{name}",
@@ -98,7 +98,6 @@ class Judged:
             return None
         content = Content(
             version=self.version,
-            sequencer=self.sequencer,
             content_hash=reading.content_hash,
             landed_at=self.landed_at,
             archived=self.archived,

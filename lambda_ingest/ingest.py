@@ -108,13 +108,10 @@ class Ingestion:
 
         Raises ObjectGoneError if the archive's copy that a replay needs is not there.
         """
-        before = self._current(order.raw_key)
-        if before is None or not _applies(order, before):
-            verdict = _not_again(order, before)
-        elif order.kind is OrderKind.WITHDRAW:
+        if order.kind is OrderKind.WITHDRAW:
             verdict = _until_settled(lambda: self._withdraw(order, bucket))
         else:
-            verdict = self._replay(order, bucket, before)
+            verdict = self._replay(order, bucket)
         if verdict.entry:
             self._show_refusal(bucket, verdict.entry)
         return verdict
@@ -126,7 +123,10 @@ class Ingestion:
         before, claims = self._let_go(bucket, before, None, order.at)
         return Verdict(Outcome.WITHDRAWN, self._ledger.commit(withdrawn(before, order), before, claims, order.at))
 
-    def _replay(self, order: Order, bucket: str, before: FileEntry) -> Verdict:
+    def _replay(self, order: Order, bucket: str) -> Verdict:
+        before = self._current(order.raw_key)
+        if before is None or not _applies(order, before):
+            return _not_again(order, before)
         salvage = order.kind is OrderKind.SALVAGE
         stream = self._objects.open_key(bucket, before.copied_to)
         with stream as body, self._read(body, order.raw_key, salvage=salvage) as spooled:
@@ -189,7 +189,7 @@ class Ingestion:
         stands_for = heir.content
         stream = self._objects.open_key(bucket, stands_for.archived)
         with stream as body, self._read(body, heir_key, salvage=stands_for.salvaged) as spooled:
-            judged = Judged.inheriting(stands_for, heir, owner, spooled.reading)
+            judged = Judged.inheriting(heir, stands_for, owner, spooled.reading)
             inherited = judged.content(None, None)
             if inherited is None:
                 gone = self._ledger.commit(disinherited(heir, judged), heir, Claims(None, 0, None), at)
@@ -208,9 +208,9 @@ class Ingestion:
         if judged.is_counted_by(entry):
             spooled.uploaded = True
             parts = {
-                key: spooled.spool.part(day, number)
-                for day in entry.shares
-                for number, key in enumerate(entry.day_objects(day))
+                key: spooled.spool.part(file.day, number)
+                for file in entry.days()
+                for number, key in enumerate(file.objects())
             }
             self._objects.upload(bucket, parts)
 

@@ -104,7 +104,6 @@ class LedgerWriter:
         Both switch in one transaction, so that each day has the records of one of them at any time.
         """
         assert owner.content is not None  # noqa: S101 - for the type checker
-        assert heir_before.content is not None  # noqa: S101
         content_hash = owner.content.content_hash
         given_up = replace(owner.content, shares={}, duplicate_of=heir.raw_key)
         state = FileState.DUPLICATE if owner.state is FileState.INGESTED else owner.state

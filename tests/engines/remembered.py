@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atlas.day_state import LOCK_OWNER
-from atlas.ledger import day_state_key
+from atlas.ledger import LOCK_OWNER, day_state_key
 from atlas.settings import JobSettings
 from lambda_day.limits import Limits
 from lambda_day.process import run

@@ -342,7 +342,7 @@ def test_a_file_of_the_most_days_fits_the_ledger_while_it_takes_the_place_of_ano
     days = [date(2015, 1, 1) + timedelta(days=n) for n in range(MAX_DAYS)]
     shares = {day: Share(10**8, 10**8, 10**3, 1 << 32) for day in days}
     text = "x" * keys.MAX_KEY_BYTES
-    content = Content(text, text, text, text, text, text, text, text, shares, tuple("n" * 20 for _ in range(100)))
+    content = Content(text, text, text, text, text, text, text, shares, tuple("n" * 20 for _ in range(100)))
     entry = FileEntry(text, text, text, FileState.INGESTED, text, 1, text, text, content=content, reason=text)
     replaces = Replaced(text, text, text, dict.fromkeys(days, 10**3))
     assert _size_in_dynamodb(replace(entry, replaces=replaces).to_item()) < 400_000
