@@ -8,8 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Clients:
-    """boto3's S3 client, SNS client and the ledger's Table."""
+    """boto3's clients of S3, SNS, SQS and CloudWatch, and the ledger's Table."""
 
     s3: Any
     sns: Any
+    sqs: Any
+    cloudwatch: Any
     ledger: Any

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METRICS_NAMESPACE = "Atlas"
-
 
 @dataclass(frozen=True)
 class Names:
@@ -19,6 +17,11 @@ class Names:
     def bucket(self, account: str, region: str) -> str:
         """The lake's bucket; bucket names are global, hence account and region."""
         return self._("lake") + f"-{account}-{region}"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """What no other stage of the account counts into."""
+        return f"Atlas/{self.stage}"
 
     # stores
     @property

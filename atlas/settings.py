@@ -95,14 +95,19 @@ class DaySettings(_Environment):
     bucket: str
     ledger_table: str
     topic_arn: str
+    ingest_queue: str
+    """The name of the queue that ingestion takes its orders from."""
+    metrics_namespace: str
 
 
 @dataclass(frozen=True)
 class JobSettings(_Arguments):
-    """What both Glue jobs are told; the first three come from the stack, the rest with each run."""
+    """What both Glue jobs are told; the day and the run come with each run, the rest from the stack."""
 
     bucket: str
     ledger_table: str
     topic_arn: str
+    ingest_queue: str
+    metrics_namespace: str
     process_date: date
     run_id: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -97,18 +97,20 @@ class FolderLedger:
         """Forgets it."""
 
 
-class NoSns:
-    """boto3's SNS client, to nobody."""
+class Nobody:
+    """A client of boto3 that talks to nobody."""
 
-    def publish(self, **_: Any) -> None:
-        """Tells nobody."""
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        """Any call."""
+        return lambda **_: None
 
 
 def clients(folder: Path) -> Clients:
     """What a day's work talks to, for the lake in a folder."""
-    return Clients(s3=FolderS3(folder / "bucket"), sns=NoSns(), ledger=FolderLedger(folder / "day.json"))
+    others = {name: Nobody() for name in ("sns", "sqs", "cloudwatch")}
+    return Clients(s3=FolderS3(folder / "bucket"), ledger=FolderLedger(folder / "day.json"), **others)
 
 
 def settings(day: date) -> JobSettings:
     """The arguments of a run of the day."""
-    return JobSettings(BUCKET, "ledger", "topic", day, "bench")
+    return JobSettings(BUCKET, "ledger", "topic", "orders", "Atlas/bench", day, "bench")

@@ -22,7 +22,8 @@ def run(job: str, work: Work, *, announce: bool) -> None:
     """Runs a job with the arguments of this process. Announces its summary if asked, and a failure always."""
     settings = JobSettings.from_args(sys.argv[1:])
     ledger = boto3.resource("dynamodb").Table(settings.ledger_table)
-    clients = Clients(s3=boto3.client("s3"), sns=boto3.client("sns"), ledger=ledger)
+    others = {name: boto3.client(name) for name in ("s3", "sns", "sqs", "cloudwatch")}
+    clients = Clients(ledger=ledger, **others)
     execute(job, work, settings, clients, spark_session, announce=announce)
 
 

@@ -13,7 +13,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from atlas.formats import load_formats
-from atlas.names import METRICS_NAMESPACE
 from atlas.orders import Order
 from atlas.scratch import own_folder
 from atlas.settings import IngestSettings
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(service="ingest")
-metrics = Metrics(namespace=METRICS_NAMESPACE, service="ingest")
+metrics = Metrics(service="ingest")  # the namespace is in the environment
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

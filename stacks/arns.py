@@ -69,6 +69,13 @@ class Arns:
         return f"{self.ledger_table}/index/{ledger.DIRTY_INDEX}"
 
     @property
+    def ingest_queue(self) -> str:
+        """The queue of what ingestion has to do."""
+        return self._stack.format_arn(
+            service="sqs", resource=self._names.ingest_queue, arn_format=ArnFormat.NO_RESOURCE_NAME
+        )
+
+    @property
     def topic(self) -> str:
         """The topic of notifications."""
         return self._stack.format_arn(

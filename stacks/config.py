@@ -53,6 +53,7 @@ class Matching:
 
 
 Days = Annotated[int, Between(1, 3650)]
+Percent = Annotated[int, Between(1, 100)]
 Account = Annotated[str, Matching(r"[0-9]{12}", "an AWS account number of twelve digits")]
 Region = Annotated[str, Matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region, such as eu-central-1")]
 Email = Annotated[str, Matching(r"[^@\s]+@[^@\s]+", "an e-mail address")]
@@ -83,6 +84,8 @@ class DayConfig:
     ephemeral_storage_mb: Annotated[int, Between(512, 10240)]
     max_megabytes: Annotated[int, Between(1, 1048576)]
     """Up to how much text, in MiB, a day is the function's if the engine is `auto`: see docs/performance.md."""
+    max_concurrency: Annotated[int, Between(1, 1000)] | None
+    """How many days at once, set aside from the account's own bound. Absent: as many as the account lets run."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +110,40 @@ class OrchestrationConfig:
 
 
 @dataclass(frozen=True)
+class QueriesConfig:
+    """The Athena workgroup."""
+
+    scan_cutoff_gb: Annotated[int, Between(1, 100_000)]
+    """A query is cancelled once it has read that much."""
+
+
+@dataclass(frozen=True)
+class AlarmsConfig:
+    """When people are told: see docs/runbook.md."""
+
+    refused_files_percent: Percent
+    refused_records_percent: Percent
+    queue_age_minutes: Annotated[int, Between(5, 1440)]
+    queue_depth: Annotated[int, Between(1, 10_000_000)]
+    execution_hours: Annotated[int, Between(1, 48)]
+    gold_by_utc: TimeOfDay
+    """By when yesterday has to have been published."""
+
+
+@dataclass(frozen=True)
 class RetentionConfig:
     """How long things are kept, in days."""
 
     logs_days: LogDays
-    validated_to_glacier_days: Days
-    """To Glacier Instant Retrieval: a late file lets its day be read whole again, however old the day is."""
+    validated_days: Days
+    """A day that is processed again later than that has its validated objects written anew, from the archive."""
     manifests_days: Days
     archive_to_glacier_days: Days
+    """To Glacier Instant Retrieval, from which a file can be read at once. The archive never expires."""
     rejected_days: Days
     query_results_days: Days
     noncurrent_versions_days: Days
+    access_logs_days: Days
 
 
 @dataclass(frozen=True)
@@ -132,13 +158,22 @@ class StageConfig:
     """`host`: that of this machine, whose Python runs the functions of the local cloud."""
     database: Database
     removal: Literal["retain", "destroy"]
+    """`retain`: what holds data is protected, and outlives its stack. `destroy`: it goes with the stack."""
+    encryption: Literal["aws", "customer"]
+    """Whose key encrypts what is at rest: `customer` is a key of the account's own, one a stage."""
     notification_emails: tuple[Email, ...]
+    runbook_url: Annotated[str, Matching(r"\S+", "where docs/runbook.md can be read, as a path or a URL")]
+    """What alarms link to."""
+    monthly_budget_usd: Annotated[int, Between(1, 10_000_000)] | None
+    """Absent: no budget."""
     engine: Literal["auto", "lambda", "glue"]
     """What processes a day unless a request says otherwise; `auto` goes by the day's size."""
     ingestion: IngestionConfig
     day: DayConfig
     jobs: JobsConfig
     orchestration: OrchestrationConfig
+    queries: QueriesConfig
+    alarms: AlarmsConfig
     retention: RetentionConfig
 
     @classmethod

@@ -108,9 +108,10 @@ def _text(name: str) -> dynamodb.Attribute:
 
 
 def _lifecycle(keep: RetentionConfig) -> list[s3.LifecycleRule]:
-    """Raw, validated, silver, gold and the archive never expire by themselves; the rest as the stage says.
+    """Raw, silver, gold and the archive never expire by themselves; the rest as the stage says.
 
-    What the ledger names must be there when a late file has its day processed anew, and readable at once.
+    A validated object that is gone is written anew from the archive when its day needs it, which must be readable
+    at once for that.
     """
 
     def expiring(rule: str, prefix: str, days: int) -> s3.LifecycleRule:
@@ -124,7 +125,7 @@ def _lifecycle(keep: RetentionConfig) -> list[s3.LifecycleRule]:
         return s3.LifecycleRule(id=rule, prefix=prefix, transitions=[cold])
 
     return [
-        going_cold("validated-goes-cold", lake.VALIDATED, keep.validated_to_glacier_days),
+        expiring("validated-expires", lake.VALIDATED, keep.validated_days),
         going_cold("archive-goes-cold", lake.ARCHIVE, keep.archive_to_glacier_days),
         expiring("manifests-expire", lake.MANIFESTS, keep.manifests_days),
         # What a killed run had begun to publish from there, the day's next run goes on with.

@@ -6,18 +6,23 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from atlas import lake
+from atlas.names import Names
 from atlas.settings import DaySettings
 from stacks import layer
 from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.functions import python_function
-from stacks.roles import allow, listing
+from stacks.roles import allow, counting, listing
 
 
 def day_function(stack: AtlasStack) -> lambda_.Function:
     """The day function, in the stack of the jobs whose place it takes."""
     settings = DaySettings(
-        bucket=stack.arns.bucket_name, ledger_table=stack.names.ledger_table, topic_arn=stack.arns.topic
+        bucket=stack.arns.bucket_name,
+        ledger_table=stack.names.ledger_table,
+        topic_arn=stack.arns.topic,
+        ingest_queue=stack.names.ingest_queue,
+        metrics_namespace=stack.names.metrics_namespace,
     )
     return python_function(
         stack,
@@ -28,13 +33,13 @@ def day_function(stack: AtlasStack) -> lambda_.Function:
         lock=layer.DAY,
         role=stack.names.day_role,
         purpose="The day function: validated into silver and gold",
-        statements=day_statements(stack.arns),
+        statements=day_statements(stack.arns, stack.names),
         environment=settings.to_env(),
         sizes=stack.config.day,
     )
 
 
-def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
+def day_statements(arns: Arns, names: Names) -> list[iam.PolicyStatement]:
     """What the day function may do."""
     replaced = (lake.LOGS, lake.REJECTED_RECORDS, lake.STAGING)
     return [
@@ -60,4 +65,7 @@ def day_statements(arns: Arns) -> list[iam.PolicyStatement]:
             [arns.ledger_table],
         ),
         allow("Notify", ["sns:Publish"], [arns.topic]),
+        # What is gone from the validated zone, ingestion writes anew.
+        allow("OrderRestorations", ["sqs:GetQueueUrl", "sqs:SendMessage"], [arns.ingest_queue]),
+        counting("CountRecords", names),
     ]

@@ -84,7 +84,7 @@ def python_function(
             description=purpose,
             statements=[*statements, log],
         ),
-        environment=dict(environment),
+        environment={"POWERTOOLS_METRICS_NAMESPACE": stack.names.metrics_namespace, **environment},
         memory_size=sizes.memory_mb,
         timeout=Duration.seconds(sizes.timeout_seconds),
         ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),

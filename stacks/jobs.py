@@ -11,12 +11,13 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from atlas import lake, schema
+from atlas.names import Names
 from stacks import assets
 from stacks.arns import Arns, parents
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.day_function import day_function
-from stacks.roles import allow, listing, service_role
+from stacks.roles import allow, counting, listing, service_role
 
 _GLUE = "glue.amazonaws.com"
 _GLUE_VERSION = "5.1"
@@ -46,7 +47,7 @@ class JobsStack(AtlasStack):
             name=self.names.glue_role,
             service=_GLUE,
             description="The Glue jobs: validated into silver and gold",
-            statements=job_statements(self.arns, [self._library, *scripts.values()], log_groups),
+            statements=job_statements(self.arns, self.names, [self._library, *scripts.values()], log_groups),
         )
         self._job(self.names.normalize_job, scripts, role, "A day of validated records into silver")
         self._job(self.names.aggregate_job, scripts, role, "A day of silver into gold, if its books balance")
@@ -82,6 +83,8 @@ class JobsStack(AtlasStack):
                 "--bucket": self.arns.bucket_name,
                 "--ledger_table": self.names.ledger_table,
                 "--topic_arn": self.arns.topic,
+                "--ingest_queue": self.names.ingest_queue,
+                "--metrics_namespace": self.names.metrics_namespace,
                 "--extra-py-files": self._library.s3_object_url,
                 "--enable-auto-scaling": "true",
                 "--custom-logGroup-prefix": self._log_prefix,
@@ -130,7 +133,9 @@ class JobsStack(AtlasStack):
         )
 
 
-def job_statements(arns: Arns, code: list[s3_assets.Asset], log_groups: list[str]) -> list[iam.PolicyStatement]:
+def job_statements(
+    arns: Arns, names: Names, code: list[s3_assets.Asset], log_groups: list[str]
+) -> list[iam.PolicyStatement]:
     """What both jobs may do."""
     written = (lake.PROCESSED, lake.ANALYTICS, lake.REJECTED_RECORDS)
     return [
@@ -160,6 +165,9 @@ def job_statements(arns: Arns, code: list[s3_assets.Asset], log_groups: list[str
             [arns.ledger_table],
         ),
         allow("Notify", ["sns:Publish"], [arns.topic]),
+        # What is gone from the validated zone, ingestion writes anew.
+        allow("OrderRestorations", ["sqs:GetQueueUrl", "sqs:SendMessage"], [arns.ingest_queue]),
+        counting("CountRecords", names),
         allow(
             "Log",
             ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -11,12 +11,12 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from atlas import ledger
-from atlas.names import METRICS_NAMESPACE, Names
+from atlas.names import Names
 from stacks import assets
 from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
-from stacks.roles import allow, service_role
+from stacks.roles import allow, counting, service_role
 
 DEFINITION = assets.ROOT / "statemachine" / "daily.asl.json"
 MAX_DAYS = 100
@@ -64,7 +64,7 @@ class OrchestrationStack(AtlasStack):
                 "dirty_index": ledger.DIRTY_INDEX,
                 "engine": config.engine,
                 "day_function": self.names.day_function,
-                "metrics_namespace": METRICS_NAMESPACE,
+                "metrics_namespace": self.names.metrics_namespace,
                 "normalize_job": self.names.normalize_job,
                 "aggregate_job": self.names.aggregate_job,
                 "silver_crawler": self.names.silver_crawler,
@@ -172,13 +172,7 @@ def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStateme
         allow("FindDirtyDays", ["dynamodb:Query"], [arns.dirty_index]),
         allow("WeighDays", ["dynamodb:Query"], [arns.ledger_table]),
         allow("LockAndReleaseDays", ["dynamodb:UpdateItem"], [arns.ledger_table]),
-        # Metrics have no ARN: a namespace is all that can be told apart.
-        allow(
-            "CountFailovers",
-            ["cloudwatch:PutMetricData"],
-            ["*"],
-            {"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
-        ),
+        counting("CountFailovers", names),
         allow("Notify", ["sns:Publish"], [arns.topic]),
         # Log delivery is granted on everything or not at all:
         # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html

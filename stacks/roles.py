@@ -12,6 +12,8 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from atlas.names import Names
+
 
 def allow(
     sid: str,
@@ -27,6 +29,12 @@ def listing(sid: str, bucket: str, *prefixes: str) -> iam.PolicyStatement:
     """Listing the lake's bucket, under some prefixes only (with or without the slash at their end)."""
     patterns = [form for prefix in prefixes for form in (prefix + "*", prefix.rstrip("/"))]
     return allow(sid, ["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": patterns}})
+
+
+def counting(sid: str, names: Names) -> iam.PolicyStatement:
+    """Counting in the stage's metrics: they have no ARN, a namespace is all that can be told apart."""
+    namespace = {"StringEquals": {"cloudwatch:namespace": names.metrics_namespace}}
+    return allow(sid, ["cloudwatch:PutMetricData"], ["*"], namespace)
 
 
 def service_role(

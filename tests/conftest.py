@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lake_under_test import LakeUnderTest, lake_under_test
+
+# As Lambda has it before a handler is imported.
+os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Atlas/test"
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from atlas.clients import Clients
 from atlas.formats import LogFormat, load_formats
 from atlas.ledger import file_key
 from atlas.orders import Order, OrderKind
-from atlas.settings import JobSettings
+from atlas.settings import DaySettings, JobSettings
 from lambda_ingest.events import LandedObject
 from lambda_ingest.ingest import Ingestion, Verdict
 from lambda_ingest.ledger_writer import LedgerWriter
@@ -30,6 +30,8 @@ from lambda_ingest.objects import LakeObjects
 FRIDAY = date(2024, 11, 29)
 SATURDAY = date(2024, 11, 30)
 LANDED = datetime(2024, 12, 1, tzinfo=UTC)
+ORDERS = "orders"
+"""The queue from which ingestion would take its orders; nobody takes any."""
 _buckets = itertools.count(1)
 
 
@@ -102,12 +104,21 @@ class LakeUnderTest:
 
     def settings(self, day: date) -> JobSettings:
         """The arguments of a new run of a day."""
-        return JobSettings(self.bucket, self.ledger.name, self.topic_arn, day, f"run-{next(self.runs)}")
+        return self.run_settings(day, f"run-{next(self.runs)}")
+
+    def run_settings(self, day: date, run_id: str) -> JobSettings:
+        """The arguments of a run by its name."""
+        return JobSettings(**asdict(self.day_settings), process_date=day, run_id=run_id)
+
+    @property
+    def day_settings(self) -> DaySettings:
+        """What a stack tells whatever runs its days."""
+        return DaySettings(self.bucket, self.ledger.name, self.topic_arn, ORDERS, "Atlas/test")
 
     @property
     def clients(self) -> Clients:
         """What the jobs get."""
-        return Clients(s3=self.s3, sns=self.sns, ledger=self.ledger)
+        return Clients(s3=self.s3, sns=self.sns, sqs=self.sqs, cloudwatch=_client("cloudwatch"), ledger=self.ledger)
 
     def notices(self) -> list[dict[str, Any]]:
         """What was published to the topic since the last call, each as subject and document."""
@@ -157,6 +168,7 @@ def lake_under_test() -> Iterator[LakeUnderTest]:
             BillingMode="PAY_PER_REQUEST",
         )
         topic = sns.create_topic(Name="notifications")["TopicArn"]
+        sqs.create_queue(QueueName=ORDERS)
         queue = sqs.create_queue(QueueName="notices")["QueueUrl"]
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:notices")
         yield LakeUnderTest(bucket, s3, ledger, sns, sqs, topic, queue)

@@ -40,7 +40,7 @@ class Remembered:
 def locked(lake: LakeUnderTest, run_id: str) -> JobSettings:
     """The settings of a run of Friday that has the day's lock, as the state machine gives it."""
     lock(lake, run_id)
-    return JobSettings(lake.bucket, lake.ledger.name, lake.topic_arn, FRIDAY, run_id)
+    return lake.run_settings(FRIDAY, run_id)
 
 
 def lock(lake: LakeUnderTest, run_id: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from atlas.names import METRICS_NAMESPACE, Names
+from atlas.names import Names
 from atlas_cli.cloud import Cloud
 from atlas_cli.local import sealed
 from stacks import orchestration
@@ -68,7 +68,7 @@ class World:
             "ledger_table": LEDGER,
             "engine": "glue",
             "day_function": "day",
-            "metrics_namespace": METRICS_NAMESPACE,
+            "metrics_namespace": NAMES.metrics_namespace,
             "dirty_index": "dirty-days",
             "normalize_job": "normalize",
             "aggregate_job": "aggregate",
@@ -128,7 +128,7 @@ class World:
     def failovers(self) -> float:
         """How many days have outgrown the function, by the metric."""
         told = self.cloudwatch.get_metric_statistics(
-            Namespace=METRICS_NAMESPACE,
+            Namespace=NAMES.metrics_namespace,
             MetricName="Failovers",
             Dimensions=[{"Name": "state_machine", "Value": NAMES.state_machine}],
             StartTime=time.time() - 3600,

@@ -99,7 +99,7 @@ def test_a_job_s_own_failure_is_not_retried(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Normalize", "Aggregate"])
 def test_a_job_gets_its_settings(name: str) -> None:
-    by_stack = {"--bucket", "--ledger_table", "--topic_arn"}
+    by_stack = {"--bucket", "--ledger_table", "--topic_arn", "--ingest_queue", "--metrics_namespace"}
     given = set(TASKS[name]["Arguments"]["Arguments"])
     assert by_stack | given == {f"--{field}" for field in JobSettings.__dataclass_fields__}
 

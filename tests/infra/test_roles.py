@@ -16,6 +16,7 @@ ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-111122223333-eu-central-1/<asset>"
 _HERE = "eu-central-1:111122223333"
 LEDGER = f"arn:aws:dynamodb:{_HERE}:table/atlas-ledger-prod"
 TOPIC = f"arn:aws:sns:{_HERE}:atlas-notifications-prod"
+INGEST_QUEUE = f"arn:aws:sqs:{_HERE}:atlas-ingest-prod"
 CATALOG = f"arn:aws:glue:{_HERE}:catalog"
 DATABASE = f"arn:aws:glue:{_HERE}:database/log_analytics_db"
 TABLES = {
@@ -56,6 +57,8 @@ _WRITTEN_BY_DAY = {
     f"{LAKE}/{prefix}*"
     for prefix in ("processed/_manifests/", "processed/logs/", "rejected/data_quality/", "analytics/")
 }
+_COUNTS = {"cloudwatch:PutMetricData": {"* in Atlas/prod"}}
+_ORDERS_AND_COUNTS = {"sqs:GetQueueUrl": {INGEST_QUEUE}, "sqs:SendMessage": {INGEST_QUEUE}, **_COUNTS}
 _RUNS = {_job("normalize"), _job("aggregate")}
 _CRAWLERS = {_crawler("silver"), _crawler("gold")}
 
@@ -105,6 +108,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {LEDGER},
         "dynamodb:DeleteItem": {LEDGER},
         "sns:Publish": {TOPIC},
+        **_ORDERS_AND_COUNTS,
         "logs:CreateLogStream": _logs("/aws/lambda/atlas-day-prod"),
         "logs:PutLogEvents": _logs("/aws/lambda/atlas-day-prod"),
     },
@@ -129,6 +133,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {LEDGER},
         "dynamodb:DeleteItem": {LEDGER},
         "sns:Publish": {TOPIC},
+        **_ORDERS_AND_COUNTS,
         "logs:CreateLogStream": _JOB_LOGS,
         "logs:PutLogEvents": _JOB_LOGS,
     },
@@ -163,7 +168,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "atlas-step-functions-role-prod": {
         "lambda:InvokeFunction": {f"arn:aws:lambda:{_HERE}:function:atlas-day-prod"},
-        "cloudwatch:PutMetricData": {"* in Atlas"},
+        **_COUNTS,
         "glue:StartJobRun": _RUNS,
         "glue:GetJobRun": _RUNS,
         "glue:GetJobRuns": _RUNS,

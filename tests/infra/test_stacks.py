@@ -92,21 +92,21 @@ def test_each_zone_is_kept_as_long_as_the_stage_says(dev: Synth) -> None:
     assert rules[lake.MANIFESTS]["ExpirationInDays"] == keep.manifests_days
     assert rules[lake.REJECTED]["ExpirationInDays"] == keep.rejected_days
     assert rules[lake.QUERY_RESULTS]["ExpirationInDays"] == keep.query_results_days
-    moved = {lake.VALIDATED: keep.validated_to_glacier_days, lake.ARCHIVE: keep.archive_to_glacier_days}
-    for prefix, days in moved.items():
-        assert rules[prefix]["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": days}]
+    assert rules[lake.VALIDATED]["ExpirationInDays"] == keep.validated_days
+    moved = {"StorageClass": "GLACIER_IR", "TransitionInDays": keep.archive_to_glacier_days}
+    assert rules[lake.ARCHIVE]["Transitions"] == [moved]
     expired = rules[None]["NoncurrentVersionExpiration"]["NoncurrentDays"]
     assert expired == keep.noncurrent_versions_days
     assert not {lake.RAW, lake.PROCESSED, lake.ANALYTICS} & set(rules)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_the_ledger_names_is_never_expired(stages: dict[str, Synth], stage: str) -> None:
-    """Else a late file for an old day would find the day's other files gone, and no withdrawal could be undone."""
+def test_what_everything_else_can_be_made_of_again_is_never_expired(stages: dict[str, Synth], stage: str) -> None:
+    """Validated objects come again from the archive when their day needs them, and so does a file withdrawn."""
     rules = stages[stage].one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
     expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
     assert expiring
-    for kept in (lake.VALIDATED, lake.ARCHIVE, lake.RAW):
+    for kept in (lake.ARCHIVE, lake.RAW):
         assert not [prefix for prefix in expiring if prefix.startswith(kept) or kept.startswith(prefix)]
     colder = {transition["StorageClass"] for rule in rules for transition in rule.get("Transitions", [])}
     assert colder == {"GLACIER_IR"}  # all others want a restore before they can be read
@@ -158,6 +158,8 @@ def test_the_day_function_has_what_the_stage_and_its_settings_say(stages: dict[s
             f"atlas-lake-{stage}-111122223333-eu-central-1",
             Names(stage).ledger_table,
             f"arn:aws:sns:eu-central-1:111122223333:{Names(stage).topic}",
+            Names(stage).ingest_queue,
+            Names(stage).metrics_namespace,
         )
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from atlas import day as work
 from atlas import lake as keys
-from atlas.settings import DaySettings
 from lambda_day import handler as handler_module
 from lambda_day.duckdb_engine import DuckdbEngine, connect
 from lambda_day.limits import Clock, DayTooLargeError, Limits
@@ -191,8 +190,7 @@ class Context:
 
 @pytest.fixture
 def _deployed(lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = DaySettings(lake.bucket, lake.ledger.name, lake.topic_arn)
-    for name, value in {**settings.to_env(), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}.items():
+    for name, value in {**lake.day_settings.to_env(), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     handler_module._settings.cache_clear()

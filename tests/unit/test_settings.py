@@ -12,9 +12,8 @@ from atlas.settings import IngestSettings, JobSettings, SettingsError
 words = st.text(min_size=1).filter(lambda text: not text.startswith("--"))
 
 
-@given(words, words, words, st.dates(), words)
-def test_job_settings_survive_glue_and_its_own_arguments(a: str, b: str, c: str, day: date, run: str) -> None:
-    settings = JobSettings(a, b, c, day, run)
+@given(st.builds(JobSettings, words, words, words, words, words, st.dates(), words))
+def test_job_settings_survive_glue_and_its_own_arguments(settings: JobSettings) -> None:
     given_ones = [word for pair in settings.to_args().items() for word in pair]
     argv = ["--JOB_ID", "j_1", "true", *given_ones, "--JOB_RUN_ID", "jr_1", "--JOB_NAME", "atlas-normalize-dev"]
     assert JobSettings.from_args(argv) == settings
@@ -28,7 +27,7 @@ def test_lambda_settings_survive_the_environment(bucket: str, table: str, part: 
 
 
 def test_missing_and_unreadable_settings_are_named() -> None:
-    settings = JobSettings("b", "l", "t", date(2024, 11, 29), "r").to_args()
+    settings = JobSettings("b", "l", "t", "q", "m", date(2024, 11, 29), "r").to_args()
     with pytest.raises(SettingsError, match="--run_id missing"):
         JobSettings.from_args([f"{n}={v}" for n, v in settings.items() if n != "--run_id"])
     with pytest.raises(SettingsError, match="--process_date: '29.11.2024' is not a day"):
