@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from atlas import books, lake, obsolete, publish, sql
+from atlas import books, faults, lake, metrics, obsolete, publish, restore, sql
 from atlas.clients import Clients
 from atlas.day_state import DayState
 from atlas.formats import load_formats
@@ -63,23 +63,31 @@ Outcomes = Sequence[Mapping[str, Any]]
 def begin(settings: JobSettings, clients: Clients) -> Manifest:
     """Ends what earlier runs left undone, reads the ledger, and keeps what it says as the run's manifest.
 
-    Raises LockLostError if another run holds the day's lock.
+    Raises LockLostError if another run holds the day's lock, and ValidatedGoneError if objects that the manifest
+    names are not there.
     """
     publish.complete(settings, clients)
     gone = obsolete.find(settings, clients)
     manifest = read_manifest(clients.ledger, settings.process_date, settings.run_id)
     obsolete.delete(gone, manifest, settings, clients)
+    restore.check_all_there(manifest, settings, clients)
     clients.s3.put_object(Bucket=settings.bucket, Key=manifest.key, Body=manifest.to_json().encode())
     return manifest
 
 
+class UnknownFormatError(LookupError):
+    """The ledger has files of a format that this code does not know."""
+
+
 def formats_of(manifest: Manifest) -> dict[str, LogFormat]:
-    """The manifest's formats by name, each for the fields that its records have. Raises LookupError."""
+    """The manifest's formats by name, each for the fields that its records have. Raises UnknownFormatError."""
     known = load_formats()
     names = sorted({file.format for file in manifest.files})
     for name in names:
         if name not in known:
-            raise LookupError(f"the ledger has files of format {name!r}, but atlas/formats has no {name}.toml")
+            raise UnknownFormatError(
+                f"the ledger has files of format {name!r}, but atlas/formats has no {name}.toml"
+            )
     return {name: known[name].only(manifest.fields(name)) for name in names}
 
 
@@ -125,6 +133,7 @@ def aggregate(engine: Engine, settings: JobSettings, clients: Clients) -> list[d
             quality = engine.staged_rows(DATA_QUALITY, staged.folder(DATA_QUALITY))
             books.check_formats(quality)
     publish.publish(staged, settings, clients)
+    metrics.count_published(quality, settings, clients)
     return quality
 
 
@@ -145,7 +154,7 @@ def _failure_entered(engine: Engine, settings: JobSettings, clients: Clients) ->
         try:
             _enter_failure(engine, settings, clients)
         except Exception as second:  # noqa: BLE001 - what people must hear of first is the books
-            fault.add_note(f"They could not be entered in {DATA_QUALITY.name}: {type(second).__name__}: {second}")
+            fault.add_note(f"They could not be entered in {DATA_QUALITY.name}: {faults.told(second)}")
         raise
 
 

@@ -113,9 +113,14 @@ class ValidatedKey:
 
     def __str__(self) -> str:
         return (
-            f"{VALIDATED}{self.format}/{day_partition(self.day)}/"
+            f"{validated_prefix(self.format, self.day)}"
             f"{self.stem}.{self.source_id}.{self.version_id}.{self.part:05d}.ndjson.gz"
         )
+
+
+def validated_prefix(format_name: str, day: date) -> str:
+    """Where a format's validated objects of one day lie, with a slash at the end."""
+    return f"{VALIDATED}{format_name}/{day_partition(day)}/"
 
 
 def silver_day_prefix(log_type: str, day: date) -> str:

@@ -6,6 +6,7 @@
     DAY#<YYYY-MM-DD>     STATE             dirty, change counter, lock, last run, publication under way
     HASH#<content hash>  FILE              which file counts for these bytes, and a counter of claims
     HASH#<content hash>  FILE#<raw key>    another file of these bytes: it counts when the first one gives them up
+    STAGE                STATE             the day on which the schedules first ran
 
 A day is dirty when a file adds to it, replaces something in it or is withdrawn from it. The sparse index
 `dirty-days` (`dirty`, `day`) lists the dirty days: the attribute `dirty` exists only while a day is dirty.
@@ -42,6 +43,12 @@ PUBLISHING = "publishing"
 """Of a day's state: the publication that has begun and may be half done, as `run_id` and staging `prefix`."""
 OBSOLETE = "OBSOLETE#"
 """How the sort keys of a day's obsolete objects begin."""
+
+
+STAGE_KEY = {PK: "STAGE", SK: STATE}
+"""The key of what the state machine notes of the stage itself."""
+FIRST_DAY = "first_day"
+"""Of the stage: no day before it is owed to anybody."""
 
 
 class FileState(StrEnum):

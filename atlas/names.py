@@ -18,6 +18,10 @@ class Names:
         """The lake's bucket; bucket names are global, hence account and region."""
         return self._("lake") + f"-{account}-{region}"
 
+    def access_logs_bucket(self, account: str, region: str) -> str:
+        """Where S3 tells who called the lake's bucket."""
+        return self._("access-logs") + f"-{account}-{region}"
+
     @property
     def metrics_namespace(self) -> str:
         """What no other stage of the account counts into."""
@@ -31,6 +35,15 @@ class Names:
     @property
     def topic(self) -> str:
         return self._("notifications")
+
+    @property
+    def key_alias(self) -> str:
+        return f"alias/atlas-{self.stage}"
+
+    @property
+    def key_parameter(self) -> str:
+        """The Systems Manager parameter with the key's ARN."""
+        return f"/atlas/{self.stage}/key-arn"
 
     # ingestion
     @property
@@ -82,6 +95,55 @@ class Names:
     @property
     def workgroup(self) -> str:
         return self._("queries")
+
+    @property
+    def budget(self) -> str:
+        return self._("budget")
+
+    # monitoring
+    def alarm(self, alarm_id: str) -> str:
+        """One of `metrics.ALARMS`."""
+        return self._(alarm_id)
+
+    @property
+    def dashboard(self) -> str:
+        return f"atlas-{self.stage}"
+
+    # log groups
+    @property
+    def ingest_logs(self) -> str:
+        return f"/aws/lambda/{self.ingest_function}"
+
+    @property
+    def day_logs(self) -> str:
+        return f"/aws/lambda/{self.day_function}"
+
+    @property
+    def job_logs(self) -> str:
+        """What Glue's own names begin with."""
+        return f"/atlas/{self.stage}/jobs"
+
+    @property
+    def job_error_logs(self) -> str:
+        return f"{self.job_logs}/error"
+
+    @property
+    def job_output_logs(self) -> str:
+        return f"{self.job_logs}/output"
+
+    @property
+    def state_machine_logs(self) -> str:
+        """The prefix that AWS recommends: groups under it need no room in the resource policy."""
+        return f"/aws/vendedlogs/states/{self.state_machine}"
+
+    @property
+    def emptying_logs(self) -> str:
+        """Of the CDK's function that empties buckets, where they go with their stack."""
+        return f"/atlas/{self.stage}/emptying"
+
+    @property
+    def log_groups(self) -> tuple[str, ...]:
+        return (self.ingest_logs, self.day_logs, self.job_error_logs, self.job_output_logs, self.state_machine_logs)
 
     # roles: one a service, none shared
     @property

@@ -1,4 +1,4 @@
-"""What an operator may order of a file: a message in the ingestion's queue, obeyed by the ingestion function.
+"""What may be ordered of a file: a message in the ingestion's queue, obeyed by the ingestion function.
 
 So an order is delivered, repeated and kept like a landed file, and nothing but ingestion changes a file's entry.
 """
@@ -24,6 +24,8 @@ class OrderKind(StrEnum):
     """Judge its bytes anew, from the archive: a format was added or mended, say."""
     SALVAGE = "salvage"
     """The same, and take what can be read before the fault of a damaged file."""
+    RESTORE = "restore"
+    """Write its validated objects again, from the archive: a run of a day found them gone, not an operator."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Order:
 
     `at` is ISO 8601 in UTC with microseconds, so that orders compare as text: an order that is not later than the
     entry's last one, or speaks of a version that was overtaken, does nothing. `by` is who gave it.
+
+    A restoration names the version by which the validated objects are called, when the file landed, and the run.
     """
 
     kind: OrderKind

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from pyspark.sql import SparkSession
 
-from atlas import run_report
+from atlas import faults, run_report
 from atlas.clients import Clients
 from atlas.settings import JobSettings
 from glue_jobs.session import spark_session
@@ -39,9 +39,9 @@ def execute(
     """`run` with everything given. An error is written down, announced, and raised again."""
     try:
         summary = work(session(f"atlas-{job}"), settings, clients)
-    except BaseException as fault:
+    except BaseException as fault:  # noqa: BLE001 - raised again
         run_report.report_failure(job, settings, clients, fault)
-        raise
+        raise faults.tellable(fault) from None  # Glue writes its text into the log
     print(json.dumps({"job": job, **summary}))  # Glue keeps it in the run's log
     if announce:
         run_report.announce(job, settings, clients, summary)

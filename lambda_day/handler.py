@@ -1,4 +1,4 @@
-"""The Lambda's entry point: settings, clients, metrics. It decides nothing."""
+"""The Lambda's entry point: settings, clients. It decides nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from atlas import lake
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(service=JOB)
-metrics = Metrics(service=JOB)  # the namespace is in the environment
 
 
 @cache
@@ -36,18 +34,18 @@ def _settings() -> DaySettings:
 def _clients() -> Clients:
     ledger = boto3.resource("dynamodb").Table(_settings().ledger_table)
     s3 = boto3.client("s3", config=Config(max_pool_connections=2 * AT_ONCE))
-    others = {name: boto3.client(name) for name in ("sns", "sqs", "cloudwatch")}
-    return Clients(s3=s3, ledger=ledger, **others)
+    # Counting a day that is published must not take the function's last minutes.
+    hasty = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+    others = {name: boto3.client(name) for name in ("sns", "sqs")}
+    return Clients(s3=s3, ledger=ledger, cloudwatch=boto3.client("cloudwatch", config=hasty), **others)
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs `{"process_date": "YYYY-MM-DD", "run_id": "..."}` and answers with the summary."""
     told = dataclasses.asdict(_settings())
     settings = JobSettings(**told, process_date=lake.parse_day(event["process_date"]), run_id=event["run_id"])
     limits = Limits.of(memory_mb(os.environ), context.get_remaining_time_in_millis())
     summary = run(settings, _clients(), limits, own_folder(JOB))
-    metrics.add_metric("DayRecords", MetricUnit.Count, summary["records_in"])
     logger.info("day", extra={"summary": summary})
     return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from atlas.objects import AT_ONCE
+from lambda_day.damage import DamagedObjectError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,7 +40,7 @@ class Scratch:
     def batches(self, batches: Iterable[Sequence[str]]) -> Iterator[list[Path]]:
         """The files of each batch of keys, while the next one is under way. They go when the next one is asked for.
 
-        So scratch holds two batches at most. Raises ObjectGoneError.
+        So scratch holds two batches at most. Raises ObjectGoneError and DamagedObjectError.
         """
         with ThreadPoolExecutor(AT_ONCE) as pool:
             coming: deque[list[Future[Path]]] = deque()
@@ -63,8 +65,11 @@ class Scratch:
                 ) from fault
             raise
         # DuckDB would inflate more slowly, and all of a file in one thread; it reads the text in several.
-        with igzip.open(packed) as inflated, file.open("wb") as target:  # type: ignore[no-untyped-call]
-            shutil.copyfileobj(inflated, target, _PIECE)
+        try:
+            with igzip.open(packed) as inflated, file.open("wb") as target:  # type: ignore[no-untyped-call]
+                shutil.copyfileobj(inflated, target, _PIECE)
+        except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as fault:  # type: ignore[misc] # isal's stubs
+            raise DamagedObjectError(key, f"{type(fault).__name__}: {fault}") from fault
         packed.unlink()
         return file
 

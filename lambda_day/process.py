@@ -11,9 +11,11 @@ from typing import Any
 
 import duckdb
 
-from atlas import day, run_report
+from atlas import day, faults, run_report
 from atlas.clients import Clients
+from atlas.restore import ValidatedGoneError
 from atlas.settings import JobSettings
+from lambda_day.damage import naming_files
 from lambda_day.duckdb_engine import DuckdbEngine
 from lambda_day.limits import Clock, DayTooLargeError, Limits
 
@@ -23,15 +25,16 @@ JOB = "day"
 def run(settings: JobSettings, clients: Clients, limits: Limits, scratch: Path) -> dict[str, Any]:
     """`process`, and what people hear of it.
 
-    A failure is written down, announced and raised again. DayTooLargeError is only raised: Spark may do it yet.
+    A failure is written down, announced and raised again. What mends itself is only raised: Spark may do a day that
+    is too large, and validated objects that were gone are on their way.
     """
     try:
         summary = process(settings, clients, limits, scratch)
-    except DayTooLargeError:
+    except (DayTooLargeError, ValidatedGoneError):
         raise
-    except BaseException as fault:
+    except BaseException as fault:  # noqa: BLE001 - raised again
         run_report.report_failure(JOB, settings, clients, fault)
-        raise
+        raise faults.tellable(fault) from None  # Lambda writes its text into the log
     run_report.announce(JOB, settings, clients, summary)
     return summary
 
@@ -39,8 +42,8 @@ def run(settings: JobSettings, clients: Clients, limits: Limits, scratch: Path) 
 def process(settings: JobSettings, clients: Clients, limits: Limits, scratch: Path) -> dict[str, Any]:
     """Both jobs' work; the summary of the first with the books of the second.
 
-    `scratch` is a folder on a disk with room for the day's Parquet and what DuckDB spills. Raises BooksError, and
-    DayTooLargeError if the day outgrows memory, scratch or time: gold is then as it was.
+    `scratch` is a folder on a disk with room for the day's Parquet and what DuckDB spills. Raises BooksError,
+    ValidatedGoneError, and DayTooLargeError if the day outgrows memory, scratch or time: gold is then as it was.
     """
     clock = Clock(limits.seconds)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, _outgrown(clock):
@@ -48,6 +51,7 @@ def process(settings: JobSettings, clients: Clients, limits: Limits, scratch: Pa
         with (
             closing(DuckdbEngine(clients.s3, settings.bucket, Path(folder), limits, clock.check)) as engine,
             clock.interrupting(engine.connection.interrupt),
+            naming_files(manifest),
         ):
             engine.open(manifest)
             summary = day.normalize(engine, manifest, settings, clients)

@@ -23,6 +23,10 @@ from lambda_ingest.events import LandedObject, newer
 from lambda_ingest.read import Reading
 
 
+class UnrestorableError(Exception):
+    """Validated objects cannot be written anew, because today's formats refuse what was taken once."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """A version of a file as it has just been read. `archived` is the archive's copy of it."""
@@ -73,6 +77,25 @@ class Judged:
             content.landed_at,
             content.archived,
             f"{content.version}@{name}",
+            reading,
+        )
+
+    @classmethod
+    def restored(cls, before: FileEntry, content: Content, order: Order, reading: Reading) -> Judged:
+        """Of what the entry counts for, from the archive, because validated objects of it are gone.
+
+        They keep their name if the reading comes to the same records as it did.
+        """
+        had = content.format, content.digest, content.shares
+        as_it_was = had == (reading.format, reading.digest, reading.shares)
+        name = f"{content.version}@{lake.version_id(f'{order.by} {before.revision}')}"
+        return cls(
+            before.raw_key,
+            content.version,
+            before.settled,
+            content.landed_at,
+            content.archived,
+            content.objects_version if as_it_was else name,
             reading,
         )
 
@@ -168,6 +191,22 @@ def inheriting(heir: FileEntry, content: Content) -> FileEntry:
     """The heir as the file that counts; a refusal of a later version stays what was last said of it."""
     state = FileState.INGESTED if heir.state is FileState.DUPLICATE else heir.state
     return replace(heir, state=state, content=content)
+
+
+def restored(before: FileEntry, judged: Judged) -> FileEntry:
+    """The entry that counts for its content read anew: itself, unless the same bytes come to other records now.
+
+    Raises UnrestorableError if they are refused now.
+    """
+    reading = judged.reading
+    anew = judged.content(None, None)
+    if anew is None:
+        why = f"refused as {reading.refusal.reason}" if reading.refusal else "found to be empty"
+        raise UnrestorableError(
+            f"{judged.raw_key} was ingested once and is {why} now, so what its days need cannot be written anew: "
+            "mend the format, or withdraw the file"
+        )
+    return before if judged.is_counted_by(before) else replace(before, content=anew)
 
 
 def disinherited(heir: FileEntry, judged: Judged) -> FileEntry:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from atlas import faults
+from atlas import metrics as counted
 from atlas.formats import load_formats
 from atlas.orders import Order
 from atlas.scratch import own_folder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(service="ingest")
-metrics = Metrics(service="ingest")  # the namespace is in the environment
+metrics = Metrics(service=counted.INGEST)  # the namespace is in the environment
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -50,26 +51,42 @@ def _ingestion() -> Ingestion:
 
 
 def _take(record: SQSRecord) -> None:
-    for message in messages(record.body):
-        started = time.monotonic()
-        if isinstance(message, Order):
-            key, verdict = message.raw_key, _ingestion().obey(message, _settings().bucket)
-        else:
-            key, verdict = message.key, _ingestion().take(message)
-        _report(key, verdict, round((time.monotonic() - started) * 1000))
+    key = ""
+    try:
+        for message in messages(record.body):
+            started = time.monotonic()
+            key = message.raw_key if isinstance(message, Order) else message.key
+            if isinstance(message, Order):
+                verdict = _ingestion().obey(message, _settings().bucket)
+            else:
+                verdict = _ingestion().take(message)
+            took = round((time.monotonic() - started) * 1000)
+            _report(key, verdict, took, came_in=not isinstance(message, Order))
+    except Exception as fault:  # Powertools gives the message back to the queue, and says nothing of why
+        told = {"key": key, "error": type(fault).__name__, "cause": faults.told(fault)}
+        logger.error("failed", extra={"message_id": record.message_id, **told})
+        raise
 
 
-def _report(key: str, verdict: Verdict, milliseconds: int) -> None:
-    """Counts and names only: no record's content reaches the logs."""
+def _count(metric: counted.Metric, value: float) -> None:
+    metrics.add_metric(metric.name, metric.unit, value)
+
+
+def _report(key: str, verdict: Verdict, milliseconds: int, *, came_in: bool) -> None:
+    """Counts and names only: no record's content reaches the logs.
+
+    What is read once more, because somebody ordered it, has not come in again.
+    """
     reading = verdict.reading
     told: dict[str, Any] = {"key": key, "outcome": verdict.outcome.value, "duration_ms": milliseconds}
-    metrics.add_metric("Files", MetricUnit.Count, 1)
-    metrics.add_metric("FilesRejected", MetricUnit.Count, int(verdict.outcome is Outcome.REJECTED))
-    metrics.add_metric("IngestDuration", MetricUnit.Milliseconds, milliseconds)
+    _count(counted.INGEST_DURATION, milliseconds)
+    if reading and came_in:
+        _count(counted.FILES, 1)
+        _count(counted.FILES_REJECTED, int(verdict.outcome is Outcome.REJECTED))
+        _count(counted.RECORDS, reading.records)
+        _count(counted.RECORDS_UNPARSABLE, reading.unparsable)
+        _count(counted.BYTES, reading.size)
     if reading:
-        metrics.add_metric("Records", MetricUnit.Count, reading.records)
-        metrics.add_metric("RecordsUnparsable", MetricUnit.Count, reading.unparsable)
-        metrics.add_metric("Bytes", MetricUnit.Bytes, reading.size)
         told |= {
             "format": reading.format,
             "records": reading.records,
@@ -88,5 +105,5 @@ def _report(key: str, verdict: Verdict, milliseconds: int) -> None:
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Takes a batch of queue messages; those that failed are delivered again."""
     answer = process_partial_response(event=event, record_handler=_take, processor=processor, context=context)
-    metrics.add_metric("FilesFailed", MetricUnit.Count, len(answer["batchItemFailures"]))
+    _count(counted.FILES_FAILED, len(answer["batchItemFailures"]))
     return answer

@@ -1,4 +1,4 @@
-"""What becomes of one landed object, or of an operator's order, and the order of effects.
+"""What becomes of one landed object, or of an order, and the order of effects.
 
 Copy to the archive, write parts, commit the ledger, show a refusal, delete from raw. A redelivered event finds the
 ledger and does only what is missing. Nothing that a day's run may be reading is deleted here.
@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from atlas import lake
 from atlas.file_entry import Content, FileEntry
 from atlas.formats import LogFormat
-from atlas.ledger import FileState
 from atlas.orders import Order, OrderKind
-from atlas.reasons import FileReason
 from lambda_ingest.container import Readable
-from lambda_ingest.decide import Judged, counts_now, decide, disinherited, inheriting, withdrawn
+from lambda_ingest.decide import Judged, counts_now, decide, disinherited, inheriting, restored, withdrawn
 from lambda_ingest.events import LandedObject
 from lambda_ingest.ledger_writer import Claims, LedgerConflictError, LedgerWriter
 from lambda_ingest.objects import LakeObjects, ObjectGoneError
 from lambda_ingest.read import Reading, read_file
+from lambda_ingest.rejected_zone import RejectedZone
 from lambda_ingest.spool import Spool
 
 _DECISIONS = 5
@@ -40,6 +38,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     REDELIVERED = "redelivered"
+    RESTORED = "restored"
     SUPERSEDED = "superseded"
     GONE = "gone"
 
@@ -75,6 +74,7 @@ class Ingestion:
         scratch: Path | None = None,
     ) -> None:
         self._objects = objects
+        self._refusals = RejectedZone(objects, ledger)
         self._ledger = ledger
         self._formats = formats
         self._part_bytes = part_bytes
@@ -104,16 +104,18 @@ class Ingestion:
             return self._done(landed, verdict)
 
     def obey(self, order: Order, bucket: str) -> Verdict:
-        """Does what an operator ordered, if the file's version is still the one that the order speaks of.
+        """Does what was ordered, if the file's version is still the one that the order speaks of.
 
-        Raises ObjectGoneError if the archive's copy that a replay needs is not there.
+        Raises ObjectGoneError if the archive's copy that is needed is not there, and UnrestorableError.
         """
+        if order.kind is OrderKind.RESTORE:
+            return self._restore(order, bucket)
         if order.kind is OrderKind.WITHDRAW:
             verdict = _until_settled(lambda: self._withdraw(order, bucket))
         else:
             verdict = self._replay(order, bucket)
         if verdict.entry:
-            self._show_refusal(bucket, verdict.entry)
+            self._refusals.show(bucket, verdict.entry)
         return verdict
 
     def _withdraw(self, order: Order, bucket: str) -> Verdict:
@@ -139,6 +141,27 @@ class Ingestion:
                 return self._settle(bucket, judged, before, spooled)
 
             verdict = _until_settled(settle)
+            self._discard(judged, verdict, spooled)
+            return verdict
+
+    def _restore(self, order: Order, bucket: str) -> Verdict:
+        """Writes the objects that hold the file's records once more, all of them, under the same keys.
+
+        If today's formats make other records of the same bytes, these count from now on, as after a replay.
+        """
+        before = self._current(order.raw_key)
+        content = before.content if before else None
+        if not before or not content or not content.shares or content.objects_version != order.version:
+            return Verdict(Outcome.SUPERSEDED, before)
+        stream = self._objects.open_key(bucket, content.archived)
+        with stream as body, self._read(body, order.raw_key, salvage=content.salvaged) as spooled:
+            judged = Judged.restored(before, content, order, spooled.reading)
+            counting = restored(before, judged)
+            self._upload(bucket, judged, counting, spooled)
+            with suppress(LedgerConflictError):  # should something be gone even then, it is ordered again
+                if counting is not before:
+                    self._ledger.commit(counting, before, Claims(None, 0, None), content.landed_at)
+            verdict = Verdict(Outcome.RESTORED, self._ledger.entry(order.raw_key), spooled.reading)
             self._discard(judged, verdict, spooled)
             return verdict
 
@@ -193,7 +216,7 @@ class Ingestion:
             inherited = judged.content(None, None)
             if inherited is None:
                 gone = self._ledger.commit(disinherited(heir, judged), heir, Claims(None, 0, None), at)
-                self._show_refusal(bucket, gone)
+                self._refusals.show(bucket, gone)
                 return owner
             counting = inheriting(heir, inherited)
             self._upload(bucket, judged, counting, spooled)
@@ -223,25 +246,9 @@ class Ingestion:
     def _done(self, landed: LandedObject, verdict: Verdict) -> Verdict:
         """What is left to do once the ledger knows: show a refusal, and take exactly this version out of raw/."""
         if verdict.entry:
-            self._show_refusal(landed.bucket, verdict.entry)
+            self._refusals.show(landed.bucket, verdict.entry)
         self._objects.clear_landed(landed)
         return verdict
-
-    def _show_refusal(self, bucket: str, entry: FileEntry) -> None:
-        """Has the rejected zone hold the file and the reason exactly while its last version is refused.
-
-        Whoever changes the entry comes by here afterwards, and looks at it again, so that of two the last one wins.
-        """
-        seen: FileEntry | None = entry
-        while seen and seen.once_refused:
-            shown = lake.rejected_file_key(seen.raw_key), lake.reason_key(seen.raw_key)
-            if seen.state is FileState.REJECTED:
-                self._objects.copy_key(bucket, seen.copied_to, shown[0])
-                self._objects.put_document(bucket, shown[1], _reason(seen))
-            else:
-                self._objects.delete(bucket, shown)
-            now = self._ledger.entry(seen.raw_key)
-            seen = now if now and now.revision != seen.revision else None
 
 
 def _was_taken(landed: LandedObject, before: FileEntry | None) -> bool:
@@ -268,20 +275,3 @@ def _until_settled(settle: Callable[[], Verdict]) -> Verdict:
         with suppress(LedgerConflictError):
             return settle()
     return settle()
-
-
-def _reason(entry: FileEntry) -> dict[str, object]:
-    """The document beside a refused file."""
-    assert entry.reason is not None  # noqa: S101 - a refused entry has one
-    return {
-        "raw_key": entry.raw_key,
-        "version": entry.version,
-        "reason": entry.reason,
-        "meaning": FileReason(entry.reason).meaning,
-        "place": entry.place or "",
-        "format": entry.format,
-        "size": entry.size,
-        "records_read": entry.records_read,
-        "records_refused": entry.records_refused,
-        "landed_at": entry.landed_at,
-    }

@@ -130,6 +130,11 @@ class AlarmsConfig:
     """By when yesterday has to have been published."""
 
 
+DERIVED_VERSIONS_DAYS = 1
+"""How long old versions of what can be made again are kept: silver, which each run of a day replaces, would come to
+many times what it holds."""
+
+
 @dataclass(frozen=True)
 class RetentionConfig:
     """How long things are kept, in days."""
@@ -143,6 +148,7 @@ class RetentionConfig:
     rejected_days: Days
     query_results_days: Days
     noncurrent_versions_days: Days
+    """Old versions of what cannot be made again in a moment; see DERIVED_VERSIONS_DAYS for the rest."""
     access_logs_days: Days
 
 

@@ -20,6 +20,7 @@ from moto.s3.models import FakeDeleteMarker, S3Backend, s3_backends
 from atlas.clients import Clients
 from atlas.formats import LogFormat, load_formats
 from atlas.ledger import file_key
+from atlas.metrics import METRICS, Metric
 from atlas.orders import Order, OrderKind
 from atlas.settings import DaySettings, JobSettings
 from lambda_ingest.events import LandedObject
@@ -120,14 +121,48 @@ class LakeUnderTest:
         """What the jobs get."""
         return Clients(s3=self.s3, sns=self.sns, sqs=self.sqs, cloudwatch=_client("cloudwatch"), ledger=self.ledger)
 
+    def counted(self) -> dict[Metric, float]:
+        """The sum of each of our metrics that was put, as an alarm would find it, and in its unit."""
+        found = {}
+        for metric in METRICS:
+            points = self.clients.cloudwatch.get_metric_statistics(
+                Namespace=self.day_settings.metrics_namespace,
+                MetricName=metric.name,
+                Dimensions=[{"Name": name, "Value": value} for name, value in metric.dimensions.items()],
+                Unit=metric.unit,
+                StartTime=datetime.now(UTC) - timedelta(hours=1),
+                EndTime=datetime.now(UTC) + timedelta(minutes=1),
+                Period=86400,
+                Statistics=["Sum"],
+            )["Datapoints"]
+            if points:
+                found[metric] = sum(point["Sum"] for point in points)
+        return found
+
     def notices(self) -> list[dict[str, Any]]:
-        """What was published to the topic since the last call, each as subject and document."""
+        """What was published to the topic since the last call, each as subject, attributes and document."""
+        envelopes = [json.loads(body) for body in self._taken(self.queue_url)]
+        return [
+            {
+                "subject": envelope["Subject"],
+                "attributes": [*envelope.get("MessageAttributes", {})],
+                **json.loads(envelope["Message"]),
+            }
+            for envelope in envelopes
+        ]
+
+    def orders(self) -> list[Order]:
+        """What runs have ordered of ingestion since the last call, by the files' keys."""
+        bodies = self._taken(self.sqs.get_queue_url(QueueName=ORDERS)["QueueUrl"])
+        return sorted((Order.from_document(json.loads(body)) for body in bodies), key=lambda order: order.raw_key)
+
+    def _taken(self, queue: str) -> list[str]:
+        """The bodies of all messages of a queue, taken out of it."""
         found = []
-        while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        while messages := self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                envelope = json.loads(message["Body"])
-                found.append({"subject": envelope["Subject"], **json.loads(envelope["Message"])})
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                found.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from atlas import lake as keys
 from atlas.ledger import day_state_key
 from atlas.orders import OrderKind
+from atlas.run_report import REPORT
 from atlas.schema import DAILY_ACTIVITY, DATA_QUALITY, FILE_BOOKS, GOLD_TABLES, HOURLY_ACTIVITY, LOGS
 from tests.engines.conftest import Process, on_duckdb
 from tests.engines.outputs import gold, parquet, rows_under, totals
@@ -178,6 +179,7 @@ def test_what_came_and_what_became_of_it_is_announced(lake: LakeUnderTest, proce
     process(FRIDAY)
     [notice] = lake.notices()
     assert notice["subject"].endswith(" 2024-11-29 done")
+    assert notice["attributes"] == [REPORT]  # by which the mails to people leave it out
     assert (notice["records_in"], notice["normalized"], notice["rejected"]) == (3, 1, 2)
     assert notice["formats"]["ndjson"]["rejected_by_reason"] == {"invalid_status_code": 1, "malformed_record": 1}
 

@@ -12,6 +12,8 @@ from pyspark.sql import SparkSession
 
 from atlas import books
 from atlas import lake as keys
+from atlas.metrics import BOOKS_UNBALANCED, DAYS_FAILED, DAYS_PUBLISHED, RECORDS_PUBLISHED
+from atlas.restore import ValidatedGoneError
 from atlas.schema import DATA_QUALITY
 from glue_jobs.aggregate import aggregate
 from glue_jobs.entry import execute
@@ -83,6 +85,9 @@ def test_a_validated_object_that_lost_lines_is_found_before_anything_is_written(
     with pytest.raises(books.BooksError, match=r"raw/b\.ndjson: 2 records in, but 1 in silver"):
         process(FRIDAY)
     assert (_gold_etags(lake), lake.keys(keys.LOGS)) == (before, silver)
+    counted = lake.counted()
+    assert (counted[DAYS_PUBLISHED], counted[RECORDS_PUBLISHED]) == (1, 1)  # of the run before, on the same engine
+    assert (counted[DAYS_FAILED], counted[BOOKS_UNBALANCED]) == (1, 1)
     [notice] = lake.notices()
     assert "FAILED: BooksError" in notice["subject"]
     assert _reason(lake, notice["run_id"])["error"] == "BooksError"
@@ -107,10 +112,16 @@ def _the_attempt_is_in_data_quality_until_the_day_is_published(
     assert totals(lake, FRIDAY)["published"] == 3
 
 
-def test_a_validated_object_that_is_gone_fails_the_day(lake: LakeUnderTest, process: Process) -> None:
+def test_a_validated_object_that_is_gone_is_ordered_anew_and_the_day_stays_as_it_was_until_it_is_there(
+    lake: LakeUnderTest, process: Process
+) -> None:
     lake.drop("raw/a.ndjson", body(access(1)))
     [key] = lake.keys(keys.VALIDATED)
     lake.s3.delete_object(Bucket=lake.bucket, Key=key)
-    with pytest.raises(Exception, match=key.rsplit("/", 1)[1]):
+    with pytest.raises(ValidatedGoneError, match=r"raw/a\.ndjson"):
         process(FRIDAY)
     assert lake.keys(keys.ANALYTICS) == []
+    [order] = lake.orders()
+    lake.ingestion.obey(order, lake.bucket)
+    process(FRIDAY)
+    assert totals(lake, FRIDAY)["published"] == 1

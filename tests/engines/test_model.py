@@ -1,5 +1,5 @@
 """Any history of uploads, corrections, copies, withdrawals, repeated, late, concurrent and interrupted deliveries,
-and runs, against a model of what the books must be."""
+expired objects and runs, against a model of what the books must be."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from atlas import lake as keys
 from atlas.ledger import file_key
 from atlas.orders import OrderKind
+from atlas.restore import ValidatedGoneError
 from atlas.schema import DAILY_ACTIVITY, DATA_QUALITY, FILE_BOOKS, HOURLY_ACTIVITY
 from atlas.settings import JobSettings
 from atlas_cli.local.s3_gateway import Gateway
@@ -213,6 +214,20 @@ class History(RuleBasedStateMachine):
             self.published[day] = model(self.files(), day)
             assert self.read(day) == self.published[day], day
         assert sweep.dirty_days(self.lake) == []
+
+    @rule(day=st.sampled_from(DAYS))
+    def expire(self, day: date) -> None:
+        """A day's validated objects go, and come again when it is processed; the books stay what they are."""
+        for key in self.lake.keys(keys.VALIDATED):
+            if keys.ValidatedKey.parse(key).day == day:
+                self.lake.s3.delete_object(Bucket=self.lake.bucket, Key=key)
+        with suppress(ValidatedGoneError):
+            type(self).process(self.lake, self.lake.settings(day))
+        for order in self.lake.orders():
+            self.lake.ingestion.obey(order, self.lake.bucket)
+        sweep.process(self.lake, day, lambda given: type(self).process(self.lake, given))
+        self.published[day] = model(self.files(), day)
+        assert self.read(day) == self.published[day], day
 
     @rule(day=st.sampled_from(DAYS), at=st.integers(1, 40))
     @precondition(lambda self: self.waiting)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from atlas.metrics import METRICS, SERVICE
 from atlas.orders import OrderKind
 from atlas.settings import IngestSettings
 from lambda_ingest import handler as handler_module
@@ -66,10 +67,21 @@ def test_a_message_that_fails_is_returned_alone_and_the_others_are_done(
     ]
     printed = capsys.readouterr().out
     assert SECRET not in printed
-    metrics = [json.loads(line) for line in printed.splitlines() if "_aws" in line]
-    assert metrics[-1]["Files"] == [1.0, 1.0]
-    assert metrics[-1]["Records"] == [1.0, 0.0]
-    assert metrics[-1]["FilesFailed"] == [1.0]
+    put = _put(printed)
+    assert put["Files"] == [1.0, 1.0]
+    assert put["Records"] == [1.0, 0.0]
+    assert put["FilesFailed"] == [1.0]
+    [directive] = put["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("Atlas/test", [[SERVICE]])
+    declared = {(metric.name, metric.unit) for metric in METRICS if metric.dimensions == {SERVICE: put[SERVICE]}}
+    assert {(metric["Name"], metric["Unit"]) for metric in directive["Metrics"]} == declared
+    assert len(declared) == 7
+
+
+def _put(printed: str) -> dict[str, Any]:
+    """The metrics that the function's last call left in its log."""
+    document: dict[str, Any] = json.loads([line for line in printed.splitlines() if "_aws" in line][-1])
+    return document
 
 
 @pytest.mark.usefixtures("_deployed")
@@ -83,7 +95,9 @@ def test_an_aws_error_is_never_a_refusal(lake: LakeUnderTest) -> None:
 
 
 @pytest.mark.usefixtures("_deployed")
-def test_an_order_is_obeyed_like_a_file_is_taken_and_a_malformed_one_is_returned(lake: LakeUnderTest) -> None:
+def test_an_order_is_obeyed_like_a_file_is_taken_and_a_malformed_one_is_returned(
+    lake: LakeUnderTest, capsys: pytest.CaptureFixture[str]
+) -> None:
     handler_module.handler(batch(eventbridge(lake, "raw/a.ndjson", json.dumps(LINE).encode())), Context())
     order = lake.order(OrderKind.WITHDRAW, "raw/a.ndjson")
     assert messages(order.to_message()) == [order]
@@ -91,6 +105,8 @@ def test_an_order_is_obeyed_like_a_file_is_taken_and_a_malformed_one_is_returned
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     [state] = [item["state"] for item in lake.ledger_items() if item["sk"] == "META"]
     assert state == "withdrawn"
+    handler_module.handler(batch(lake.order(OrderKind.REPLAY, "raw/a.ndjson").to_message()), Context())
+    assert "Files" not in _put(capsys.readouterr().out)  # nothing has come in
 
 
 def test_keys_are_decoded_where_s3_encodes_them_and_only_there() -> None:
