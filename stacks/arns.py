@@ -39,6 +39,11 @@ class Arns:
         return self._names.bucket(self._stack.account, self._stack.region)
 
     @property
+    def access_logs_bucket_name(self) -> str:
+        """Where S3 tells who called the lake's bucket."""
+        return self._names.access_logs_bucket(self._stack.account, self._stack.region)
+
+    @property
     def bucket(self) -> str:
         """The lake's bucket itself."""
         return f"arn:{self._stack.partition}:s3:::{self.bucket_name}"
@@ -76,6 +81,13 @@ class Arns:
         )
 
     @property
+    def ingest_dead_letter_queue(self) -> str:
+        """The queue of what ingestion has given up."""
+        return self._stack.format_arn(
+            service="sqs", resource=self._names.ingest_dead_letter_queue, arn_format=ArnFormat.NO_RESOURCE_NAME
+        )
+
+    @property
     def topic(self) -> str:
         """The topic of notifications."""
         return self._stack.format_arn(
@@ -104,9 +116,28 @@ class Arns:
         """A Lambda function."""
         return self._arn("lambda", "function", name, ":")
 
+    @property
+    def state_machine(self) -> str:
+        """The state machine."""
+        return self._arn("states", "stateMachine", self._names.state_machine, ":")
+
     def crawler(self, name: str) -> str:
         """A Glue crawler."""
         return self._arn("glue", "crawler", name)
+
+    def log_group(self, name: str) -> str:
+        """A log group itself."""
+        return self._arn("logs", "log-group", name, ":")
+
+    @property
+    def alarms(self) -> str:
+        """All alarms of the stage."""
+        return self._arn("cloudwatch", "alarm", self._names.alarm("*"), ":")
+
+    @property
+    def budgets(self) -> str:
+        """All budgets of the account, which belong to no region."""
+        return f"arn:{self._stack.partition}:budgets::{self._stack.account}:*"
 
     def log_streams(self, log_group: str) -> str:
         """All streams of a log group."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from atlas import lake
@@ -12,7 +11,7 @@ from stacks import layer
 from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.functions import python_function
-from stacks.roles import allow, counting, listing
+from stacks.roles import Statement, allow, allow_objects, counting, listing
 
 
 def day_function(stack: AtlasStack) -> lambda_.Function:
@@ -31,34 +30,38 @@ def day_function(stack: AtlasStack) -> lambda_.Function:
         description="A day of validated records into silver and gold, on one machine",
         package="lambda_day",
         lock=layer.DAY,
+        log_group=stack.names.day_logs,
         role=stack.names.day_role,
         purpose="The day function: validated into silver and gold",
         statements=day_statements(stack.arns, stack.names),
         environment=settings.to_env(),
         sizes=stack.config.day,
+        max_concurrency=stack.config.day.max_concurrency,
     )
 
 
-def day_statements(arns: Arns, names: Names) -> list[iam.PolicyStatement]:
+def day_statements(arns: Arns, names: Names) -> list[Statement]:
     """What the day function may do."""
     replaced = (lake.LOGS, lake.REJECTED_RECORDS, lake.STAGING)
     return [
-        allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        allow_objects("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
         # What the ledger calls obsolete. The day's lock keeps other runs from reading it meanwhile.
-        allow("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
+        allow_objects("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         # Without it, an object that is gone reads as forbidden instead of as missing.
         listing("TellMissingFromForbidden", arns.bucket, lake.VALIDATED),
         # What the day had before, and what a run that died has left in staging.
         listing("FindWhatGoes", arns.bucket, *replaced),
-        allow("RemoveWhatGoes", ["s3:DeleteObject"], arns.objects(*replaced)),
-        allow(
+        allow_objects("RemoveWhatGoes", ["s3:DeleteObject"], arns.objects(*replaced)),
+        allow_objects(
             "WriteDays",
-            ["s3:PutObject", "s3:AbortMultipartUpload"],  # an upload in parts may be given up
+            ["s3:PutObject"],
             arns.objects(lake.MANIFESTS, lake.LOGS, lake.REJECTED_RECORDS, lake.ANALYTICS),
         ),
-        allow("PublishWhatIsStaged", ["s3:GetObject"], arns.objects(lake.STAGING)),
-        allow("RemoveFailedAttempts", ["s3:DeleteObject"], [arns.failed_attempts]),
-        allow("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
+        # What is uploaded in parts; the rest is small, or copied from staging.
+        allow_objects("GiveUploadsUp", ["s3:AbortMultipartUpload"], arns.objects(*replaced)),
+        allow_objects("PublishWhatIsStaged", ["s3:GetObject"], arns.objects(lake.STAGING)),
+        allow_objects("RemoveFailedAttempts", ["s3:DeleteObject"], [arns.failed_attempts]),
+        allow_objects("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
         allow(
             "KeepTheLedger",
             ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],

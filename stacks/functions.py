@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from aws_cdk import Duration, Size
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from stacks import assets, layer
 from stacks.base import AtlasStack
-from stacks.roles import allow, service_role
+from stacks.nag import acknowledge
+from stacks.roles import Statement, allow_logging, service_role
 
 _RUNTIME = lambda_.Runtime.PYTHON_3_13
 
@@ -42,20 +42,20 @@ def python_function(
     description: str,
     package: str,
     lock: Path,
+    log_group: str,
     role: str,
     purpose: str,
-    statements: Sequence[iam.PolicyStatement],
+    statements: Sequence[Statement],
     environment: Mapping[str, str],
     sizes: Sizes,
+    max_concurrency: int | None = None,
 ) -> lambda_.Function:
     """The function `<package>.handler.handler` with its layer, its log group and its role.
 
-    `lock` lists the layer's packages; the role may do what `statements` say, and write its own log.
+    `lock` lists the layer's packages; the role may do what `statements` say, and write its own log. At most
+    `max_concurrency` calls run at once, for which the account sets as many aside; None: as many as it lets run.
     """
     architecture = _architecture(stack.config.architecture)
-    log_group_name = f"/aws/lambda/{name}"
-    log_group = stack.log_group(f"{construct_id}Logs", log_group_name)
-    log = allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arns.log_streams(log_group_name)])
     third_party = lambda_.LayerVersion(
         stack,
         f"{construct_id}ThirdParty",
@@ -66,7 +66,7 @@ def python_function(
         compatible_runtimes=[_RUNTIME],
         compatible_architectures=[architecture],
     )
-    return lambda_.Function(
+    function = lambda_.Function(
         stack,
         construct_id,
         function_name=name,
@@ -82,15 +82,23 @@ def python_function(
             name=role,
             service="lambda.amazonaws.com",
             description=purpose,
-            statements=[*statements, log],
+            statements=[*statements, allow_logging([stack.arns.log_streams(log_group)])],
         ),
         environment={"POWERTOOLS_METRICS_NAMESPACE": stack.names.metrics_namespace, **environment},
         memory_size=sizes.memory_mb,
         timeout=Duration.seconds(sizes.timeout_seconds),
         ephemeral_storage_size=Size.mebibytes(sizes.ephemeral_storage_mb),
+        reserved_concurrent_executions=max_concurrency,
         logging_format=lambda_.LoggingFormat.JSON,
-        log_group=log_group,
+        log_group=stack.log_group(f"{construct_id}Logs", log_group),
     )
+    acknowledge(
+        function,
+        "L1",
+        "Python 3.13 is supported by Lambda with security updates. The layer's compiled packages are locked and "
+        "tested for it; a newer runtime comes with a renewed lock, not by itself.",
+    )
+    return function
 
 
 def _architecture(name: str) -> lambda_.Architecture:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -17,7 +16,7 @@ from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.functions import python_function
-from stacks.roles import allow, listing
+from stacks.roles import Statement, allow, allow_objects, listing
 
 _BATCH = 5
 """Files a batch: small files share an invocation, and a large one keeps few others waiting."""
@@ -37,6 +36,7 @@ class IngestionStack(AtlasStack):
             retention_period=Duration.days(14),
             enforce_ssl=True,
         )
+        self._encrypt(self._dead_letters)
         queue = self._queue()
         self._announce_files(queue)
         function = self._function(queue)
@@ -54,7 +54,7 @@ class IngestionStack(AtlasStack):
         CfnOutput(self, "IngestFunction", value=self.names.ingest_function)
 
     def _queue(self) -> sqs.Queue:
-        return sqs.Queue(
+        queue = sqs.Queue(
             self,
             "IngestQueue",
             queue_name=self.names.ingest_queue,
@@ -64,6 +64,17 @@ class IngestionStack(AtlasStack):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self._dead_letters, max_receive_count=_ATTEMPTS),
             enforce_ssl=True,
         )
+        self._encrypt(queue)
+        return queue
+
+    def _encrypt(self, queue: sqs.Queue) -> None:
+        """Set on the resource itself: to a queue that it knows to have a key, the CDK lets every rule send."""
+        plain = queue.node.default_child
+        assert isinstance(plain, sqs.CfnQueue)  # noqa: S101 - for the type checker
+        if self.key_arn is None:
+            plain.sqs_managed_sse_enabled = True
+        else:
+            plain.kms_master_key_id = self.key_arn
 
     def _announce_files(self, queue: sqs.Queue) -> None:
         rule = events.Rule(
@@ -94,6 +105,7 @@ class IngestionStack(AtlasStack):
             description="Reads a dropped file and writes its records, by day, to the validated zone",
             package="lambda_ingest",
             lock=layer.INGESTION,
+            log_group=self.names.ingest_logs,
             role=self.names.ingest_role,
             purpose="The ingestion function: raw files into the validated zone, and the ledger",
             statements=ingest_statements(self.arns, queue.queue_arn),
@@ -102,27 +114,30 @@ class IngestionStack(AtlasStack):
         )
 
 
-def ingest_statements(arns: Arns, queue: str) -> list[iam.PolicyStatement]:
+def ingest_statements(arns: Arns, queue: str) -> list[Statement]:
     """What the ingestion function may do."""
     return [
-        allow(
-            "ReadDroppedFiles",
-            ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
-            arns.objects(lake.RAW),
+        allow_objects(
+            "ReadDroppedFiles", ["s3:GetObjectVersion", "s3:GetObjectVersionTagging"], arns.objects(lake.RAW)
+        ),
+        allow_objects("TakeFilesAway", ["s3:DeleteObjectVersion"], arns.objects(lake.RAW)),
+        # The same where somebody has suspended the bucket's versioning, so that events name no version.
+        allow_objects(
+            "WithoutVersions", ["s3:GetObject", "s3:GetObjectTagging", "s3:DeleteObject"], arns.objects(lake.RAW)
         ),
         # For a file that is judged anew or counts in another's place, and for the rejected zone's copy.
-        allow("ReadArchive", ["s3:GetObject", "s3:GetObjectTagging"], arns.objects(lake.ARCHIVE)),
+        allow_objects("ReadArchive", ["s3:GetObject", "s3:GetObjectTagging"], arns.objects(lake.ARCHIVE)),
         # Without it, what is gone reads as forbidden instead of as missing.
         listing("TellMissingFromForbidden", arns.bucket, lake.RAW, lake.ARCHIVE),
-        allow("TakeFilesAway", ["s3:DeleteObject", "s3:DeleteObjectVersion"], arns.objects(lake.RAW)),
-        allow(
+        allow_objects(
             "WriteOutputs",
-            # A server-side copy takes the object's tags along; an upload in parts may be given up.
-            ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"],
+            ["s3:PutObject", "s3:AbortMultipartUpload"],  # an upload in parts may be given up
             arns.objects(lake.VALIDATED, lake.ARCHIVE, lake.REJECTED_FILES),
         ),
+        # A server-side copy takes the object's tags along.
+        allow_objects("CopyTags", ["s3:PutObjectTagging"], arns.objects(lake.ARCHIVE, lake.REJECTED_FILES)),
         # A file that is accepted after all, or withdrawn. What it had validated goes with the day's next run.
-        allow("RemoveRefusals", ["s3:DeleteObject"], arns.objects(lake.REJECTED_FILES)),
+        allow_objects("RemoveRefusals", ["s3:DeleteObject"], arns.objects(lake.REJECTED_FILES)),
         allow(
             "KeepTheLedger",
             [
@@ -135,13 +150,9 @@ def ingest_statements(arns: Arns, queue: str) -> list[iam.PolicyStatement]:
             [arns.ledger_table],
         ),
         allow(
+            # As https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html has it of an event source.
             "TakeFromQueue",
-            [
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:ChangeMessageVisibility",
-                "sqs:GetQueueAttributes",
-            ],
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
             [queue],
         ),
     ]

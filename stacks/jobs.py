@@ -17,7 +17,8 @@ from stacks.arns import Arns, parents
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.day_function import day_function
-from stacks.roles import allow, counting, listing, service_role
+from stacks.nag import acknowledge
+from stacks.roles import Statement, allow, allow_logging, allow_objects, counting, listing, service_role
 
 _GLUE = "glue.amazonaws.com"
 _GLUE_VERSION = "5.1"
@@ -31,29 +32,27 @@ class JobsStack(AtlasStack):
 
     def __init__(self, scope: Construct, config: StageConfig) -> None:
         super().__init__(scope, "Jobs", config=config, description="day function, Glue jobs, crawlers")
-        self._log_prefix = f"/atlas/{config.stage}/jobs"
         self._library = s3_assets.Asset(self, "Library", path=str(assets.ROOT), **assets.only("atlas", "glue_jobs"))
         scripts = {
             self.names.normalize_job: self._script("NormalizeScript", "normalize_job.py"),
             self.names.aggregate_job: self._script("AggregateScript", "aggregate_job.py"),
         }
         # Glue names them <prefix>/error and <prefix>/output; declared here, they have a retention.
-        log_groups = [f"{self._log_prefix}/error", f"{self._log_prefix}/output"]
-        self.log_group("JobErrors", log_groups[0])
-        self.log_group("JobOutput", log_groups[1])
+        self.log_group("JobErrors", self.names.job_error_logs)
+        self.log_group("JobOutput", self.names.job_output_logs)
         role = service_role(
             self,
             "JobRole",
             name=self.names.glue_role,
             service=_GLUE,
             description="The Glue jobs: validated into silver and gold",
-            statements=job_statements(self.arns, self.names, [self._library, *scripts.values()], log_groups),
+            statements=job_statements(self.arns, self.names, [self._library, *scripts.values()]),
         )
         self._job(self.names.normalize_job, scripts, role, "A day of validated records into silver")
         self._job(self.names.aggregate_job, scripts, role, "A day of silver into gold, if its books balance")
         self._crawlers()
         day_function(self)
-        CfnOutput(self, "JobLogGroup", value=log_groups[0])
+        CfnOutput(self, "JobLogGroup", value=self.names.job_error_logs)
         CfnOutput(self, "DayFunction", value=self.names.day_function)
 
     def _script(self, construct_id: str, name: str) -> s3_assets.Asset:
@@ -61,7 +60,7 @@ class JobsStack(AtlasStack):
 
     def _job(self, name: str, scripts: dict[str, s3_assets.Asset], role: iam.IRole, description: str) -> None:
         sizes = self.config.jobs
-        glue.CfnJob(
+        job = glue.CfnJob(
             self,
             name.removesuffix(f"-{self.config.stage}"),
             name=name,
@@ -87,9 +86,16 @@ class JobsStack(AtlasStack):
                 "--metrics_namespace": self.names.metrics_namespace,
                 "--extra-py-files": self._library.s3_object_url,
                 "--enable-auto-scaling": "true",
-                "--custom-logGroup-prefix": self._log_prefix,
+                "--custom-logGroup-prefix": self.names.job_logs,
             },
         )
+        acknowledge(
+            job,
+            "GL1",
+            "The job logs to groups that this stack declares, with a retention, and with the stage's key if it has "
+            "one. A security configuration would have Glue make others, under names of its own and without an end.",
+        )
+        acknowledge(job, "GL3", "The jobs keep no bookmarks: what a run reads, the ledger says.")
 
     def _crawlers(self) -> None:
         role = service_role(
@@ -104,7 +110,7 @@ class JobsStack(AtlasStack):
         self._crawler("GoldCrawler", self.names.gold_crawler, role, schema.GOLD_TABLES)
 
     def _crawler(self, construct_id: str, name: str, role: iam.IRole, tables: tuple[schema.Table, ...]) -> None:
-        glue.CfnCrawler(
+        crawler = glue.CfnCrawler(
             self,
             construct_id,
             name=name,
@@ -131,23 +137,28 @@ class JobsStack(AtlasStack):
                 }
             ),
         )
+        acknowledge(
+            crawler,
+            "GL1",
+            "Crawlers log names of tables and partitions and how many they added, nothing of a record, to a group "
+            "of AWS's that all crawlers of the account share, encrypted by CloudWatch Logs with a key of AWS's. "
+            "docs/security.md says how an account gives that group a key and a retention.",
+        )
 
 
-def job_statements(
-    arns: Arns, names: Names, code: list[s3_assets.Asset], log_groups: list[str]
-) -> list[iam.PolicyStatement]:
+def job_statements(arns: Arns, names: Names, code: list[s3_assets.Asset]) -> list[Statement]:
     """What both jobs may do."""
     written = (lake.PROCESSED, lake.ANALYTICS, lake.REJECTED_RECORDS)
     return [
         allow("ReadCode", ["s3:GetObject"], [f"{asset.bucket.bucket_arn}/{asset.s3_object_key}" for asset in code]),
-        allow("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
+        allow_objects("ReadValidated", ["s3:GetObject"], arns.objects(lake.VALIDATED)),
         # What the ledger calls obsolete. The day's lock keeps other runs from reading it meanwhile.
-        allow("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
+        allow_objects("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         listing("ListZones", arns.bucket, lake.VALIDATED, *written),
         # S3A asks whether a folder, and each folder above it, is an object of that name: a HEAD, and a listing.
         allow("ProbeFolders", ["s3:GetObject"], arns.folders(*written)),
         allow("ProbeParents", ["s3:ListBucket"], [arns.bucket], {"StringLike": {"s3:prefix": parents(*written)}}),
-        allow(
+        allow_objects(
             "ReplaceDays",
             [
                 "s3:GetObject",
@@ -158,7 +169,7 @@ def job_statements(
             ],
             arns.objects(*written),
         ),
-        allow("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
+        allow_objects("WriteReasons", ["s3:PutObject"], arns.objects(lake.REJECTED_RUNS)),
         allow(
             "KeepTheLedger",
             ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
@@ -168,20 +179,16 @@ def job_statements(
         # What is gone from the validated zone, ingestion writes anew.
         allow("OrderRestorations", ["sqs:GetQueueUrl", "sqs:SendMessage"], [arns.ingest_queue]),
         counting("CountRecords", names),
-        allow(
-            "Log",
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [arns.log_streams(group) for group in log_groups],
-        ),
+        allow_logging([arns.log_streams(group) for group in (names.job_error_logs, names.job_output_logs)]),
     ]
 
 
-def crawler_statements(arns: Arns) -> list[iam.PolicyStatement]:
+def crawler_statements(arns: Arns) -> list[Statement]:
     """What both crawlers may do."""
     places = [table.location for table in schema.TABLES]
     tables = [arns.table(table.name) for table in schema.TABLES]
     return [
-        allow("ReadTables", ["s3:GetObject"], arns.objects(*places)),
+        allow_objects("ReadTables", ["s3:GetObject"], arns.objects(*places)),
         listing("ListTables", arns.bucket, *places),
         allow("LocateBucket", ["s3:GetBucketLocation"], [arns.bucket]),
         allow("ReadDatabase", ["glue:GetDatabase"], [arns.catalog, arns.database]),
@@ -205,5 +212,6 @@ def crawler_statements(arns: Arns) -> list[iam.PolicyStatement]:
             "Log",
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [arns.log_streams(_CRAWLER_LOGS)],
+            because="AWS's own group of all crawlers: Glue makes it, and names its streams after the crawlers.",
         ),
     ]

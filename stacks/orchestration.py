@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from aws_cdk import CfnOutput
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -16,7 +15,8 @@ from stacks import assets
 from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
-from stacks.roles import allow, counting, service_role
+from stacks.nag import acknowledge
+from stacks.roles import Statement, allow, counting, service_role
 
 DEFINITION = assets.ROOT / "statemachine" / "daily.asl.json"
 MAX_DAYS = 100
@@ -44,8 +44,7 @@ class OrchestrationStack(AtlasStack):
 
     def __init__(self, scope: Construct, config: StageConfig) -> None:
         super().__init__(scope, "Orchestration", config=config, description="the state machine, schedules")
-        # The prefix that AWS recommends: groups under it need no room in the resource policy.
-        log_group = self.log_group("DailyLogs", f"/aws/vendedlogs/states/{self.names.state_machine}")
+        log_group = self.log_group("DailyLogs", self.names.state_machine_logs)
         role = service_role(
             self,
             "StateMachineRole",
@@ -72,7 +71,13 @@ class OrchestrationStack(AtlasStack):
                 "topic_arn": self.arns.topic,
             },
             role=role,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=True),
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+        )
+        acknowledge(
+            machine,
+            "SF2",
+            "Every event of every execution is logged, with its times, and executions are a few dozen a day. "
+            "Traces would show no more, at the price of permissions on every resource for the role.",
         )
         self._schedules(machine)
         CfnOutput(self, "StateMachineArn", value=machine.state_machine_arn)
@@ -155,7 +160,7 @@ def definition(config: StageConfig) -> str:
     return text
 
 
-def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStatement]:
+def state_machine_statements(arns: Arns, names: Names) -> list[Statement]:
     """What the state machine may do."""
     return [
         allow("RunTheFunction", ["lambda:InvokeFunction"], [arns.function(names.day_function)]),
@@ -170,12 +175,10 @@ def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStateme
             [arns.crawler(names.silver_crawler), arns.crawler(names.gold_crawler)],
         ),
         allow("FindDirtyDays", ["dynamodb:Query"], [arns.dirty_index]),
-        allow("WeighDays", ["dynamodb:Query"], [arns.ledger_table]),
-        allow("LockAndReleaseDays", ["dynamodb:UpdateItem"], [arns.ledger_table]),
-        counting("CountFailovers", names),
+        allow("WeighDaysAndLookAtYesterday", ["dynamodb:Query"], [arns.ledger_table]),
+        allow("LockAndReleaseDaysAndNoteTheFirst", ["dynamodb:UpdateItem"], [arns.ledger_table]),
+        counting("CountRuns", names),
         allow("Notify", ["sns:Publish"], [arns.topic]),
-        # Log delivery is granted on everything or not at all:
-        # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
         allow(
             "DeliverLogs",
             [
@@ -189,5 +192,7 @@ def state_machine_statements(arns: Arns, names: Names) -> list[iam.PolicyStateme
                 "logs:DescribeLogGroups",
             ],
             ["*"],
+            because="Log delivery is granted on everything or not at all: "
+            "https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html",
         ),
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from aws_cdk import App, Tags
+from aws_cdk import App
 
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.ingestion import IngestionStack
 from stacks.jobs import JobsStack
+from stacks.monitoring import MonitoringStack
+from stacks.nag import hold_to_the_rules
 from stacks.orchestration import OrchestrationStack
+from stacks.tags import tag_everything
 
 
 def build_stage(app: App, config: StageConfig) -> None:
@@ -17,9 +20,12 @@ def build_stage(app: App, config: StageConfig) -> None:
     jobs = JobsStack(app, config)
     orchestration = OrchestrationStack(app, config)
     ingestion = IngestionStack(app, config)
+    monitoring = MonitoringStack(app, config)
     # They find each other by name, so the order has to be said.
     ingestion.add_stack_dependency(data)
     jobs.add_stack_dependency(data)
     orchestration.add_stack_dependency(jobs)
-    Tags.of(app).add("project", "atlas")
-    Tags.of(app).add("stage", config.stage)
+    # What tells how fresh gold is tells it before the alarm looks.
+    monitoring.add_stack_dependency(orchestration)
+    tag_everything(app, config.stage)
+    hold_to_the_rules(app)

@@ -19,6 +19,10 @@ LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "manylinux_2_28"
 """Lambda's Amazon Linux 2023 has glibc 2.34, and DuckDB's wheels for arm64 want 2.28 at least."""
 
+_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
+"""What an installer writes for itself: times, and hashes of scripts that name this machine's Python. A layer's hash
+must follow from its lock alone, and nothing reads them in Lambda."""
+
 
 class LayerError(RuntimeError):
     """The layer's packages could not be installed; the message says what to do."""
@@ -55,6 +59,7 @@ def build(lock: Path, architecture: str, cache: Path = CACHE) -> Path:
     """
     target = Target.of(architecture)
     key = hashlib.sha256(lock.read_bytes() + f"{target} {sys.platform if not target.foreign else 'linux'}".encode())
+    key.update(Path(__file__).read_bytes())  # built in another way, it is another layer
     ready = cache / key.hexdigest()[:16]
     if ready.is_dir():
         return ready
@@ -85,3 +90,5 @@ def _install(lock: Path, target: Target, folder: Path) -> None:
         ) from failed
     shutil.rmtree(folder / "bin", ignore_errors=True)  # scripts that name this machine's Python
     (folder / ".lock").unlink(missing_ok=True)
+    for note in (note for name in _NOTES for note in folder.glob(f"*.dist-info/{name}")):
+        note.unlink()

@@ -43,6 +43,10 @@ class Synth:
         assert len(found) == 1, f"{len(found)} of {kind} {properties}"
         return found[0]
 
+    def bucket(self, name: str = "lake") -> Json:
+        """The lake's bucket, or the one for `access-logs`."""
+        return self.one("AWS::S3::Bucket", BucketName=f"atlas-{name}-{self.config.stage}-111122223333-eu-central-1")
+
 
 def synthesize(stage: str, folder: Path) -> Synth:
     context = read_context()

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from atlas.ledger import FIRST_DAY, STAGE_KEY
+from atlas.metrics import Metric
 from atlas.names import Names
 from atlas_cli.cloud import Cloud
 from atlas_cli.local import sealed
@@ -125,18 +127,30 @@ class World:
         """Which of the function and the jobs were called for a day."""
         return set(self.state_of(day).get("ran", []))
 
-    def failovers(self) -> float:
-        """How many days have outgrown the function, by the metric."""
+    def counted(self, metric: Metric) -> float:
+        """The sum of what was put of a metric since the emulator started."""
+        return self._statistic(metric, "Sum")
+
+    def times_counted(self, metric: Metric) -> int:
+        """How often a metric was put since the emulator started."""
+        return int(self._statistic(metric, "SampleCount"))
+
+    def _statistic(self, metric: Metric, statistic: str) -> float:
         told = self.cloudwatch.get_metric_statistics(
             Namespace=NAMES.metrics_namespace,
-            MetricName="Failovers",
-            Dimensions=[{"Name": "state_machine", "Value": NAMES.state_machine}],
-            StartTime=time.time() - 3600,
+            MetricName=metric.name,
+            Dimensions=[{"Name": name, "Value": value} for name, value in metric.dimensions.items()],
+            StartTime=time.time() - 86400,
             EndTime=time.time() + 60,
-            Period=86400,
-            Statistics=["Sum"],
+            Period=2 * 86400,
+            Statistics=[statistic],
         )
-        return float(sum(point["Sum"] for point in told["Datapoints"]))
+        return float(sum(point[statistic] for point in told["Datapoints"]))
+
+    def given_first_day(self, day: str) -> None:
+        """The day on which the schedules first ran, as the ledger has it."""
+        key = {name: {"S": value} for name, value in STAGE_KEY.items()}
+        self.dynamodb.put_item(TableName=LEDGER, Item={**key, FIRST_DAY: {"S": day}})
 
     def run(self, request: object) -> Item:
         """Execute to the end; the execution, with `days` of its outcome by day."""

@@ -12,6 +12,9 @@ import pytest
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from atlas import lake, ledger
+from atlas.metrics import METRICS, RUNS
+from atlas.restore import ValidatedGoneError
+from atlas.run_report import REPORT
 from atlas.settings import JobSettings
 from stacks.config import StageConfig, read_context
 from stacks.orchestration import (
@@ -123,8 +126,20 @@ def _longest(name: str) -> float:
 LONG_TASKS = {"Run the function", "Normalize", "Aggregate"}
 
 
+def _reached(machine: Json, start: str) -> set[str]:
+    """The states that come after one, itself included if there is a way back to it."""
+    ahead, reached = _targets(machine["States"][start]), set()
+    while ahead:
+        reached.add(name := ahead.pop())
+        ahead |= _targets(machine["States"][name]) - reached
+    return reached
+
+
 def test_a_day_s_short_calls_take_no_longer_than_the_lock_allows_for() -> None:
-    short = [name for name in MACHINES[1]["States"] if name in TASKS and name not in LONG_TASKS]
+    days = MACHINES[1]
+    released = _reached(days, "Is there work of Glue to count")
+    assert not {"Run the function", "Normalize", "Release the published day"} & released
+    short = [name for name in days["States"] if name in TASKS and name not in LONG_TASKS | released]
     assert "Lock the day" in short
     times = {name: WEIGH_PAGES if name == "Weigh the day" else 1 for name in short}
     assert sum(times[name] * _longest(name) for name in short) <= SHORT_CALLS_SECONDS
@@ -146,9 +161,10 @@ def test_the_lock_outlives_the_longest_run(stage: str) -> None:
 
 
 def test_the_function_is_called_no_more_often_than_the_lock_allows_for() -> None:
-    throttled, lost = TASKS["Run the function"]["Retry"]
+    throttled, lost, gone = TASKS["Run the function"]["Retry"]
     assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]  # a call that did not happen
     assert lost["MaxAttempts"] == FUNCTION_CALLS - 1
+    assert gone["ErrorEquals"] == [ValidatedGoneError.__name__]  # a call that ended before its work began
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -164,10 +180,47 @@ def test_the_errors_that_say_that_a_day_is_too_large_are_those_that_the_runs_are
     assert failed["ErrorEquals"] == ["States.ALL"]
 
 
-def test_a_failover_that_cannot_be_counted_goes_on_all_the_same() -> None:
-    [caught] = TASKS["Count the failover"]["Catch"]
-    assert caught["ErrorEquals"] == ["States.ALL"]
-    assert caught["Next"] == TASKS["Count the failover"]["Next"] == "Normalize"
+COUNTING = {
+    "Note the first day": "Find dirty days",
+    "Look at yesterday": "Find dirty days",
+    "Tell how fresh gold is": "Find dirty days",
+    "Count the failover": "Normalize",
+    "Count the work of Glue": "Is there work of Glue to count",
+}
+
+
+@pytest.mark.parametrize(("name", "goes_on"), COUNTING.items(), ids=COUNTING)
+def test_what_cannot_be_counted_goes_on_all_the_same(name: str, goes_on: str) -> None:
+    [caught] = TASKS[name]["Catch"]
+    assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], goes_on)
+    assert goes_on == TASKS[name]["Next"] or goes_on in _reached(MACHINES[0], TASKS[name]["Next"])
+
+
+def test_every_task_that_counts_goes_on_if_it_fails() -> None:
+    assert {name for name in TASKS if "cloudwatch" in TASKS[name]["Resource"]} < set(COUNTING)
+
+
+def test_work_of_glue_is_counted_once() -> None:
+    count = TASKS["Count the work of Glue"]
+    assert count["Assign"] == count["Catch"][0]["Assign"] == {"glue_failures": 0, "dpu_seconds": 0}
+
+
+def test_the_machine_puts_the_metrics_that_are_its_own() -> None:
+    put = [
+        datum
+        for task in TASKS.values()
+        if task["Resource"].endswith("putMetricData")
+        for datum in task["Arguments"]["MetricData"]
+    ]
+    own = [metric for metric in METRICS if metric.service == RUNS]
+    assert sorted(datum["MetricName"] for datum in put) == sorted(metric.name for metric in own)
+    for metric in own:
+        [datum] = [datum for datum in put if datum["MetricName"] == metric.name]
+        assert datum == {**metric.datum(0), "Value": datum["Value"]}
+
+
+def test_the_notice_of_a_failure_is_no_report_so_that_people_are_mailed() -> None:
+    assert REPORT not in TASKS["Tell of the failure"]["Arguments"].get("MessageAttributes", {})
 
 
 def test_a_weighing_keeps_within_what_a_state_and_an_execution_may_hold() -> None:
@@ -217,6 +270,13 @@ def test_the_machine_and_the_ledger_agree_on_names() -> None:
     assert TASKS["Release the failed day"]["Arguments"]["UpdateExpression"].endswith(f"ADD {ledger.FAILURES} :one")
     for name in ("Release the published day", "Release the day, still dirty"):
         assert TASKS[name]["Arguments"]["UpdateExpression"].endswith(f", {ledger.FAILURES}")
+    first, look = TASKS["Note the first day"]["Arguments"], TASKS["Look at yesterday"]["Arguments"]
+    assert first["Key"] == {name: {"S": value} for name, value in ledger.STAGE_KEY.items()}
+    assert first["UpdateExpression"] == f"SET {ledger.FIRST_DAY} = if_not_exists({ledger.FIRST_DAY}, :today)"
+    assert look["KeyConditionExpression"] == f"{ledger.PK} = :day AND {ledger.SK} = :its_state"
+    assert look["ExpressionAttributeValues"][":its_state"] == {"S": ledger.STATE}
+    for name in ("Release the published day", "Release the day, still dirty"):
+        assert f"{look['ProjectionExpression']} = :at" in TASKS[name]["Arguments"]["UpdateExpression"]
     file = ledger.DayFile(day, "raw/x", "ndjson", "v", "", ledger.Share(bytes=7)).to_item()
     assert file["share"]["bytes"] == 7
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from atlas.metrics import FAILOVERS
 from atlas_cli.console import CommandError, Say
 from atlas_cli.run import in_words, request, run
 from atlas_cli.status import last_runs
@@ -72,7 +73,7 @@ def test_a_request_may_name_the_engine_whatever_the_day_weighs_and_the_stage_say
 
 
 def test_a_day_that_outgrows_the_function_goes_on_in_glue_says_why_and_is_counted(world: World) -> None:
-    before = world.failovers()
+    before = world.counted(FAILOVERS)
     execution = world.run({"process_dates": list(jobs.OUTGROWN), "engine": "auto"})
     assert execution["status"] == "SUCCEEDED"
     for day, error in jobs.OUTGROWN.items():
@@ -81,7 +82,7 @@ def test_a_day_that_outgrows_the_function_goes_on_in_glue_says_why_and_is_counte
         assert told["failed_over"] == (error if error == "States.Timeout" else f"{error}: 7 of 3 GiB")
         assert world.ran(day) == FUNCTION | JOBS
         assert world.state_of(day)["last_engine"] == "glue"
-    assert world.failovers() - before == len(jobs.OUTGROWN)
+    assert world.counted(FAILOVERS) - before == len(jobs.OUTGROWN)
 
 
 def test_a_day_that_outgrows_the_function_and_fails_in_glue_says_both(world: World) -> None:
@@ -95,14 +96,14 @@ def test_a_day_that_outgrows_the_function_and_fails_in_glue_says_both(world: Wor
 def test_a_day_that_outgrows_the_function_and_may_go_nowhere_else_fails_and_says_what_to_do(
     world: World, day: str, error: str
 ) -> None:
-    before = world.failovers()
+    before = world.counted(FAILOVERS)
     told = world.run({"process_date": day, "engine": "lambda"})["days"][day]
     assert (told["outcome"], told["engine"], told["error"]) == ("failed", "lambda", error)
     assert "ask for the day with engine auto or glue" in told["cause"]
     assert world.ran(day) == FUNCTION
     state = world.state_of(day)
     assert (state["dirty"], state["last_result"], state["last_engine"]) == ("yes", "failed", "lambda")
-    assert world.failovers() == before
+    assert world.counted(FAILOVERS) == before
 
 
 def test_what_fails_in_the_function_would_fail_in_glue_too_and_is_not_tried_there(world: World) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from atlas.metrics import GLUE_DPU_SECONDS, GLUE_JOBS_FAILED, HOURS_WITHOUT_YESTERDAY
 from stacks.orchestration import MAX_FAILURES
 from tests.infra import state_machine_server as jobs
 from tests.infra.state_machine_world import Item, World
@@ -149,6 +150,20 @@ def test_a_failed_day_is_dirty_and_unlocked_and_the_sweep_tries_it_a_few_times_u
     assert world.outcomes({"sweep": True}) == {day: "failed"}
 
 
+def test_a_day_that_is_not_over_and_has_outgrown_the_function_waits_for_the_daily_run(world: World) -> None:
+    """Else Glue would process it whole again with every sweep until midnight."""
+    today, yesterday = (time.strftime("%Y-%m-%d", time.gmtime(time.time() - back)) for back in (0, 86400))
+    world.given(today, last_engine="glue")
+    world.given(yesterday, last_engine="glue")
+    assert world.outcomes({"sweep": True}) == {yesterday: "published"}
+    world.given(today, last_engine="lambda")
+    assert world.outcomes({"sweep": True}) == {today: "published"}
+    world.given(today, last_engine="glue")
+    assert world.outcomes({"process_date": today}) == {today: "published"}
+    world.given(today, last_engine="glue")
+    assert today in world.outcomes({})
+
+
 def test_the_sweep_does_not_give_up_a_day_whose_publication_is_half_done(world: World) -> None:
     world.given("2024-11-28", failures=MAX_FAILURES)
     world.given("2024-11-29", failures=MAX_FAILURES, publishing="the run that began it")
@@ -214,3 +229,50 @@ def test_a_crawl_that_fails_fails_the_execution_but_not_the_day(world: World) ->
     state = world.state_of("2024-11-29")
     assert (state["last_result"], "crawled" in state) == ("published", False)
     assert len(world.notices()) == 1
+
+
+def _today(days: int = 0) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86400))
+
+
+def _hours_without_yesterday(world: World, request: object) -> float | None:
+    """What an execution tells of yesterday; None if it tells nothing."""
+    before = world.counted(HOURS_WITHOUT_YESTERDAY), world.times_counted(HOURS_WITHOUT_YESTERDAY)
+    assert world.run(request)["status"] == "SUCCEEDED"
+    told = world.times_counted(HOURS_WITHOUT_YESTERDAY) - before[1]
+    assert told <= 1
+    return world.counted(HOURS_WITHOUT_YESTERDAY) - before[0] if told else None
+
+
+@pytest.mark.parametrize("request_", [{"sweep": True}, {"scheduled_time": "2024-11-30T00:20:00Z"}], ids=str)
+def test_scheduled_runs_tell_for_how_long_gold_has_been_without_yesterday(world: World, request_: Item) -> None:
+    world.given_first_day(_today(-7))
+    now = time.gmtime()
+    hours = now.tm_hour + now.tm_min / 60 + now.tm_sec / 3600
+    assert _hours_without_yesterday(world, request_) == pytest.approx(hours, abs=0.1)
+    world.given(_today(-1), dirty="", published_at="2024-11-30T00:21:00Z")
+    assert _hours_without_yesterday(world, request_) == 0
+
+
+def test_a_stage_owes_nobody_the_days_before_its_schedules_first_ran(world: World) -> None:
+    assert _hours_without_yesterday(world, {"sweep": True}) == 0
+    world.given_first_day(_today(-1))
+    assert _hours_without_yesterday(world, {"sweep": True}) != 0
+
+
+def test_runs_that_nobody_scheduled_tell_nothing_of_yesterday(world: World) -> None:
+    assert _hours_without_yesterday(world, {"process_date": "2024-11-29"}) is None
+
+
+def test_what_glue_has_done_for_a_day_is_counted_whether_it_failed_or_not(world: World) -> None:
+    def count(day: str, engine: str = "glue") -> tuple[float, float]:
+        before = world.counted(GLUE_JOBS_FAILED), world.counted(GLUE_DPU_SECONDS)
+        world.run({"process_date": day, "engine": engine})
+        after = world.counted(GLUE_JOBS_FAILED), world.counted(GLUE_DPU_SECONDS)
+        return after[0] - before[0], after[1] - before[1]
+
+    assert count("2024-11-29", "lambda") == (0, 0)
+    assert count("2024-11-29") == (0, 2 * jobs.DPU_SECONDS)
+    assert count(jobs.FAILS_IN_NORMALIZE) == (1, jobs.DPU_SECONDS)
+    assert count(jobs.FAILS_IN_AGGREGATE) == (1, 2 * jobs.DPU_SECONDS)
+    assert count(jobs.OUTGROWN_AND_FAILS_IN_GLUE, "auto") == (1, jobs.DPU_SECONDS)

@@ -1,0 +1,84 @@
+"""What a day costs, by service, as far as CloudWatch knows what the services charge for.
+
+Left out, because it does not: requests to S3 (their metrics cost extra), transitions of Step Functions, CloudWatch
+itself, keys. They are in docs/cost.md.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from atlas import metrics
+from stacks.base import AtlasStack
+from stacks.functions import Sizes
+from stacks.measures import A_DAY, Measures
+from stacks.prices import PRICES
+
+Parts = dict[str, tuple[cloudwatch.Metric, float]]
+"""What is used, by the name that it has in an expression, and the price of one of it."""
+
+_GB = 2**30
+_DAYS_A_MONTH = 365 / 12
+_FREE_SCRATCH_MB = 512
+_STORED = {"StandardStorage": "s3_standard", "GlacierInstantRetrievalStorage": "s3_glacier_ir"}
+_UNITS = {"ConsumedReadCapacityUnits": "ledger_read", "ConsumedWriteCapacityUnits": "ledger_write"}
+
+
+def daily_costs(stack: AtlasStack) -> list[cloudwatch.MathExpression]:
+    """US dollars a day, one expression a service."""
+    measures = Measures(stack)
+    stored = {
+        f"stored{number}": (measures.stored(storage), _usd(price) / _GB / _DAYS_A_MONTH)
+        for number, (storage, price) in enumerate(_STORED.items())
+    }
+    units = {
+        f"{price}{number}": (part, _usd(price))
+        for metric, price in _UNITS.items()
+        for number, part in enumerate(measures.ledger(metric, A_DAY))
+    }
+    scanned = f"{measures.scanned()} * {_decimal(_usd('athena') / _GB)}"
+    return [
+        _costs("Lambda", _function_parts(stack, measures)),
+        _costs("Glue", {"dpu": (measures.ours(metrics.GLUE_DPU_SECONDS, A_DAY), _usd("glue_dpu") / 3600)}),
+        _costs("S3, storage", stored),
+        _costs("DynamoDB", units),
+        cloudwatch.MathExpression(expression=scanned, label="Athena", period=A_DAY),
+    ]
+
+
+def _function_parts(stack: AtlasStack, measures: Measures) -> Parts:
+    """A function is billed for its time, by its memory and scratch disk, and for each call."""
+    config, names = stack.config, stack.names
+    architecture = "arm64" if config.architecture == "arm64" else "x86_64"
+    functions: dict[str, tuple[str, Sizes]] = {
+        "ingest": (names.ingest_function, config.ingestion),
+        "day": (names.day_function, config.day),
+    }
+    parts: Parts = {}
+    for short, (name, sizes) in functions.items():
+        second = (
+            _usd(f"lambda_{architecture}") * sizes.memory_mb
+            + _usd("lambda_storage") * (sizes.ephemeral_storage_mb - _FREE_SCRATCH_MB)
+        ) / 1024
+        parts[f"time_{short}"] = (measures.function(name, "Duration", A_DAY), second / 1000)
+        parts[f"calls_{short}"] = (measures.function(name, "Invocations", A_DAY), _usd("lambda_call"))
+    return parts
+
+
+def _costs(service: str, parts: Parts) -> cloudwatch.MathExpression:
+    """The sum of what is used, each at its price."""
+    return cloudwatch.MathExpression(
+        expression=" + ".join(f"FILL({name}, 0) * {_decimal(price)}" for name, (_, price) in parts.items()),
+        using_metrics={name: part for name, (part, _) in parts.items()},
+        label=service,
+        period=A_DAY,
+    )
+
+
+def _usd(name: str) -> float:
+    return PRICES[name].usd
+
+
+def _decimal(price: float) -> str:
+    """A price without an exponent: that metric math takes those is nowhere said."""
+    return f"{price:.20f}".rstrip("0")

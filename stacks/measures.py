@@ -1,0 +1,69 @@
+"""The metrics that alarms and the dashboard look at, ours and those of AWS, as the CDK has them."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from atlas import ledger
+from atlas.metrics import Metric
+from stacks.base import AtlasStack
+
+FIVE_MINUTES = Duration.minutes(5)
+AN_HOUR = Duration.hours(1)
+A_DAY = Duration.days(1)
+
+
+class Measures:
+    """The metrics of one stage, each as the sum of a period unless said otherwise."""
+
+    def __init__(self, stack: AtlasStack) -> None:
+        self._names = stack.names
+        self._arns = stack.arns
+
+    def ours(self, metric: Metric, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
+        """One of atlas/metrics.py."""
+        return _metric(self._names.metrics_namespace, metric.name, metric.dimensions, period, statistic)
+
+    def function(self, name: str, metric: str, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
+        """Of a Lambda function."""
+        return _metric("AWS/Lambda", metric, {"FunctionName": name}, period, statistic)
+
+    def queue(self, name: str, metric: str, period: Duration) -> cloudwatch.Metric:
+        """Of a queue, at its worst. A queue without a message for six hours tells nothing."""
+        return _metric("AWS/SQS", metric, {"QueueName": name}, period, "Maximum")
+
+    def executions(self, metric: str, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
+        """Of the state machine."""
+        return _metric("AWS/States", metric, {"StateMachineArn": self._arns.state_machine}, period, statistic)
+
+    def ledger(self, metric: str, period: Duration) -> tuple[cloudwatch.Metric, cloudwatch.Metric]:
+        """Of the ledger, and of its index: the table's own metric leaves the index out."""
+        table = {"TableName": self._names.ledger_table}
+        index = {**table, "GlobalSecondaryIndexName": ledger.DIRTY_INDEX}
+        return (
+            _metric("AWS/DynamoDB", metric, table, period, "Sum"),
+            _metric("AWS/DynamoDB", metric, index, period, "Sum"),
+        )
+
+    def stored(self, storage: str) -> cloudwatch.Metric:
+        """The lake's bytes in a class of storage: S3 tells them once a day."""
+        bucket = {"BucketName": self._arns.bucket_name, "StorageType": storage}
+        return _metric("AWS/S3", "BucketSizeBytes", bucket, A_DAY, "Average")
+
+    def scanned(self) -> str:
+        """An expression: the bytes that queries have read in a day, whatever kind they were and however they ended.
+
+        Athena tells each kind and end apart by dimensions, which a search need not name.
+        """
+        schema = "{AWS/Athena,QueryState,QueryType,WorkGroup}"
+        found = f'{schema} WorkGroup="{self._names.workgroup}" MetricName="ProcessedBytes"'
+        return f"SUM(SEARCH('{found}', 'Sum', {A_DAY.to_seconds()}))"
+
+
+def _metric(
+    namespace: str, name: str, dimensions: dict[str, str], period: Duration, statistic: str
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=namespace, metric_name=name, dimensions_map=dimensions, period=period, statistic=statistic
+    )
