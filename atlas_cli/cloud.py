@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from atlas_cli.local import emulator
 from atlas_cli.project import ROOT
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -74,6 +76,11 @@ class Cloud:
         return self.session.client("sqs")
 
     @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """CloudWatch."""
+        return self.session.client("cloudwatch")
+
+    @cached_property
     def stepfunctions(self) -> SFNClient:
         """Step Functions."""
         return self.session.client("stepfunctions")
@@ -102,7 +109,7 @@ def connect(stage: str) -> Cloud:
         if running is None:
             raise CommandError("the local cloud is not up. Start it: atlas up")
         return Cloud(stage, running.session())
-    session = boto3.Session()
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # which boto3 itself does not read
     if session.region_name is None:
         raise CommandError(f"no region for stage {stage}: set AWS_REGION, or choose a profile that has one")
     return Cloud(stage, session)

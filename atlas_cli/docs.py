@@ -8,6 +8,7 @@ from pathlib import Path
 from atlas import schema
 from atlas.formats import LogFormat, Source, load_formats
 from atlas.reasons import FileReason, RecordReason
+from atlas_cli.cost import page as cost
 from atlas_cli.project import ROOT
 
 DOCS = ROOT / "docs"
@@ -45,10 +46,16 @@ def reasons_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def cost_page() -> str:
+    """docs/cost.md: what a stage costs, and every formula."""
+    return f"# Cost\n\n{_GENERATED}\n\n{cost.page()}\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "schema.md": schema_page,
     "formats.md": formats_page,
     "reasons.md": reasons_page,
+    "cost.md": cost_page,
 }
 
 _HOW_TO = """\

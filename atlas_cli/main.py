@@ -15,6 +15,7 @@ from atlas import lake
 from atlas_cli import books, dead_letters, demo, query, refusals, replay, status, withdraw
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
+from atlas_cli.cost import show as cost
 from atlas_cli.generate import DEFAULT_DAYS, DEFAULT_RECORDS, DEFAULT_SEED, generate
 from atlas_cli.inspect import inspect
 from atlas_cli.local.deploy import DeployError
@@ -134,6 +135,10 @@ def _generate(args: argparse.Namespace, say: Say) -> None:
     say.rows(f"Files in {args.directory}", [{"file": file.path, "what": file.what} for file in truth.files])
 
 
+def _cost(args: argparse.Namespace, say: Say) -> None:
+    cost.show(args.stage, args.gb_per_day, args.files_per_day, say)
+
+
 def _day(text: str) -> date:
     try:
         return lake.parse_day(text)
@@ -162,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--keep", action="store_true", help="leave the local cloud up")
     verb("up", _up, "start the local cloud and deploy the stacks", staged=False, rows=False)
     verb("down", _down, "stop the local cloud; what it held is gone", staged=False, rows=False)
-    verb("status", _status, "what runs where, queues, dirty days, last runs")
+    verb("status", _status, "alarms, freshness, queues, dirty and failed days, last runs")
     made = verb("put", _put, "drop files into raw/ and wait until each is ingested or refused")
     made.add_argument("files", nargs="+", type=Path, metavar="FILE")
     made.add_argument("--prefix", default="", help="folder under raw/; a format's name there decides the format")
@@ -186,6 +191,10 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("inspect", _inspect, "what ingestion would do with files; needs no cloud", staged=False)
     made.add_argument("files", nargs="+", metavar="FILE")
     made.add_argument("--prefix", default="", help="the folder under raw/ that they would be dropped into")
+    made = verb("cost", _cost, "what a stage costs a month, beside CloudWatch Logs; needs no cloud", staged=False)
+    made.add_argument("--gb-per-day", type=float, required=True, metavar="N", help="GB of text, not compressed")
+    made.add_argument("--files-per-day", type=int, metavar="M", help="if not given, files of 50 MB of text")
+    made.add_argument("--stage", default="prod", help="of cdk.json: prod if not given")
     made = verb("generate", _generate, "synthetic logs of every format, seeded", staged=False)
     made.add_argument("directory", type=Path, metavar="DIR")
     made.add_argument("--seed", type=int, default=DEFAULT_SEED)

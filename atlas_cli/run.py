@@ -53,11 +53,9 @@ def run(cloud: Cloud, document: Mapping[str, Any], say: Say) -> list[dict[str, A
     days = outcomes(ended)
     if ended["status"] == "SUCCEEDED":
         return _rows(days)
-    error, cause = ended.get("error", ended["status"]), ended.get("cause", "")
-    if not days:
-        raise CommandError(f"{error}: {cause}")
-    say.rows("Days", _rows(days))
-    raise CommandError(f"{error}: {json.loads(cause)['message']}")
+    if days:
+        say.rows("Days", _rows(days))
+    raise CommandError(why(ended))
 
 
 def outcomes(execution: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -69,6 +67,16 @@ def outcomes(execution: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     days: list[dict[str, Any]] = told.get("days", []) if isinstance(told, dict) else []
     return days
+
+
+def why(execution: Mapping[str, Any]) -> str:
+    """Why an execution did not succeed, in a line; empty if it did, or has not ended."""
+    if execution["status"] in ("SUCCEEDED", "RUNNING"):
+        return ""
+    cause = execution.get("cause", "")
+    if outcomes(execution):
+        cause = json.loads(cause)["message"]
+    return f"{execution.get('error', execution['status'])}: {cause}".removesuffix(": ")
 
 
 def in_words(days: Sequence[Mapping[str, Any]]) -> str:

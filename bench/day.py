@@ -36,6 +36,8 @@ from pathlib import Path
 from report import Row, Table, Verdict, machine, tell
 from stopwatch import measure
 
+from stacks.prices import DATE, PRICES, REGION
+
 RECORDS = (5_000, 50_000, 500_000, 3_500_000, 7_000_000)
 ENGINES = ("bare", "lambda", "glue")
 RUNS = 3
@@ -49,12 +51,13 @@ SOURCES = (
 MAX_OF_BARE, OF_BARE_AT = 1.5, 3_500_000
 MAX_WARM_SECONDS, WARM_AT = 1.5, 5_000
 
-LAMBDA_GB_SECOND, LAMBDA_REQUEST, STORAGE_GB_SECOND, FREE_STORAGE_MB = 0.0000133334, 0.20 / 1e6, 0.0000000309, 512
-GLUE_DPU_HOUR, GLUE_DPUS, GLUE_MIN_SECONDS = 0.44, 2, 60
+LAMBDA_GB_SECOND, LAMBDA_REQUEST = PRICES["lambda_arm64"].usd, PRICES["lambda_call"].usd
+STORAGE_GB_SECOND, FREE_STORAGE_MB = PRICES["lambda_storage"].usd, 512
+GLUE_DPU_HOUR, GLUE_DPUS, GLUE_MIN_SECONDS = PRICES["glue_dpu"].usd, 2, 60
 GLUE_START_SECONDS = 30
 """Assumed: how long a job waits for its workers on AWS before it begins to run. It is not billed."""
-PRICES = (
-    f"List prices of us-east-1, 2026-11. Lambda, arm64, {MEMORY_MB:,} MB: ${LAMBDA_GB_SECOND:.10f} a GB-second, "
+PAID = (
+    f"List prices of {REGION}, {DATE}. Lambda, arm64, {MEMORY_MB:,} MB: ${LAMBDA_GB_SECOND:.10f} a GB-second, "
     f"start included, $0.20 a million requests, and ${STORAGE_GB_SECOND:.10f} a GB-second for {STORAGE_MB:,} MB of "
     f"scratch beyond the first {FREE_STORAGE_MB}. Glue, {GLUE_DPUS} workers G.1X: ${GLUE_DPU_HOUR} a DPU-hour, "
     f"each of the two jobs by the second and for {GLUE_MIN_SECONDS} s at least. Assumed: a second here is a second "
@@ -227,7 +230,7 @@ def main() -> int:
     tables = [Table(rows, TIME_COLUMNS, note.format(**about))]
     paid = costs(rows)
     if paid:
-        tables.append(Table(paid, COST_COLUMNS, PRICES))
+        tables.append(Table(paid, COST_COLUMNS, PAID))
     return tell(tables, about, verdicts(rows), as_json=arguments.json)
 
 

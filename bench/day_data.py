@@ -56,7 +56,7 @@ class _File:
         return CASES[self.case].format
 
 
-def _files(records: int) -> Iterator[_File]:
+def files_of_day(records: int) -> Iterator[_File]:
     """The files of a day of so many records."""
     names = [case.name for case in CASES]
     for position, name in enumerate(_CASES):
@@ -81,7 +81,8 @@ def _is_incomplete(number: int) -> bool:
     return number % (2 * _REFUSED) == _REFUSED + 7
 
 
-def _lines(case: Case, file: _File) -> Iterator[str]:
+def lines_of(case: Case, file: _File) -> Iterator[str]:
+    """The file's records, one a line, those that are refused among them."""
     wanted = _WANTED[case.format]
     for number, line in zip(file.numbers, case.of_day(file.numbers, file.of), strict=True):
         if _is_cut(number):
@@ -92,7 +93,8 @@ def _lines(case: Case, file: _File) -> Iterator[str]:
             yield line
 
 
-def _pieces(lines: Iterator[str]) -> Iterator[bytes]:
+def pieces_of(lines: Iterator[str]) -> Iterator[bytes]:
+    """The lines as bytes, some hundred at a time."""
     while some := list(islice(lines, _LINES_A_PIECE)):
         yield ("\n".join(some) + "\n").encode()
 
@@ -103,7 +105,7 @@ def _ingest(file: _File, bucket: Path) -> dict[str, Any]:
     raw_key = f"raw/{case.format}/{file.name}.ndjson"
     with tempfile.TemporaryDirectory(dir=bucket.parent) as folder:
         spool = Spool(Path(folder), _PART_BYTES)
-        reading = read_file(Stream(_pieces(_lines(case, file))), raw_key, spool, load_formats())
+        reading = read_file(Stream(pieces_of(lines_of(case, file))), raw_key, spool, load_formats())
         cut = sum(map(_is_cut, file.numbers))
         found = (reading.format, list(reading.shares), reading.records, reading.unparsable)
         if found != (case.format, [DAY], len(file.numbers) - cut, cut):
@@ -132,7 +134,7 @@ def make(records: int, folder: Path) -> None:
     """Fills an empty folder, on two cores."""
     bucket = folder / "bucket"
     bucket.mkdir()
-    files = list(_files(records))
+    files = list(files_of_day(records))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         items = list(pool.map(_ingest, files, [bucket] * len(files)))
     description = {

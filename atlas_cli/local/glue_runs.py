@@ -153,7 +153,10 @@ def _execute(run: dict[str, Any], spec: Run, log: Path) -> None:
         if error:
             run["ErrorMessage"] = error
         now = time.time()
-        run.update(CompletedOn=now, LastModifiedOn=now, ExecutionTime=round(now - began), JobRunState=state)
+        # AWS tells them of jobs with auto scaling; a worker of G.1X is one.
+        dpu_seconds = (now - began) * run["NumberOfWorkers"]
+        run.update(CompletedOn=now, LastModifiedOn=now, ExecutionTime=round(now - began), DPUSeconds=dpu_seconds)
+        run["JobRunState"] = state
 
 
 def _run_process(spec: Run, log: Path, timeout: float) -> tuple[str, str]:

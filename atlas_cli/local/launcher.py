@@ -83,20 +83,30 @@ def serve(folder: Path, port: int) -> None:
     # Imported now, since ministack reads its settings from the environment when it is imported.
     from ministack import app  # noqa: PLC0415
 
-    from atlas_cli.local import athena_tables, crawlers, glue_runs, lambda_runtimes, patches  # noqa: PLC0415
+    from atlas_cli.local import (  # noqa: PLC0415
+        athena_tables,
+        cloudwatch,
+        crawlers,
+        glue_runs,
+        lambda_runtimes,
+        patches,
+    )
 
     endpoint = f"http://127.0.0.1:{port}"
     patches.loopback_counts_as_tls()
+    patches.batches_need_the_right_to_their_parts()
     patches.glue_jobs_in_step_functions()
     patches.tasks_of_a_map_in_the_history()
     patches.throttled_functions_in_step_functions()
     patches.version_ids_in_object_events()
     patches.scheduler_context_attributes()
     patches.schedules_without_delay()
+    patches.calls_of_roles(folder / "calls.jsonl")
     lambda_runtimes.install(folder / "lambda", ministack_settings(folder, port))
     glue_runs.install(folder / "glue", endpoint)
     crawlers.install(endpoint)
     athena_tables.install()
+    cloudwatch.install()
 
     sys.argv = ["ministack"]
     app.main()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextvars
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import eventbridge, s3, scheduler, stepfunctions
 
 _POLL_SECONDS = 0.2
@@ -28,6 +29,20 @@ def loopback_counts_as_tls() -> None:
     app.pin_request_origin = lambda source_ip, _secure: iam_evaluator.pin_request_origin(source_ip, True)
 
 
+def batches_need_the_right_to_their_parts() -> None:
+    """On AWS who may `sqs:SendMessage` may send a batch too; ministack asks for `sqs:SendMessageBatch`.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    """
+    action_of = iam_actions.extract_iam_action
+
+    def extract_iam_action(service: str, *request: Any) -> str | None:
+        action: str | None = action_of(service, *request)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
 def glue_jobs_in_step_functions() -> None:
     """AWS has the integration `glue:startJobRun`, also as `.sync`; ministack 1.5.33 lacks both.
 
@@ -41,6 +56,8 @@ def glue_jobs_in_step_functions() -> None:
             return started
         while True:
             run = _glue("getJobRun", {"JobName": task["JobName"], "RunId": started["JobRunId"]})["JobRun"]
+            if "DpuSeconds" in run:  # as the SDK spells it; this integration spells it as Glue does
+                run["DPUSeconds"] = run.pop("DpuSeconds")
             if run["JobRunState"] == "SUCCEEDED":
                 return run
             if run["JobRunState"] in ("FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"):
@@ -139,6 +156,30 @@ def schedules_without_delay() -> None:
     Here every second, so that nobody waits for a schedule that was set to the next moment.
     """
     scheduler._SCHEDULE_TICK_INTERVAL = _SCHEDULE_SECONDS
+
+
+def calls_of_roles(record: Path) -> None:
+    """AWS keeps a trail of calls. Here each that a role was allowed is noted once in `record`, a line of JSON.
+
+    Its items: role and session, the statement that allowed it, action, resource, and a listing's prefix. By it,
+    tests tell which permissions are used.
+    """
+    evaluate = iam_evaluator.evaluate
+    known: set[str] = set()
+    record.unlink(missing_ok=True)
+
+    def evaluate_and_note(context: Any, *policies: Any) -> Any:
+        result = evaluate(context, *policies)
+        if result.decision == "Allow" and ":assumed-role/" in context.principal_arn:
+            who, prefix = context.principal_arn.split("/", 1)[1], context.service_context.get("s3:prefix")
+            line = json.dumps([who, result.matched_sid, context.action, context.resource_arn, prefix])
+            if line not in known:
+                known.add(line)
+                with record.open("a") as trail:
+                    trail.write(line + "\n")
+        return result
+
+    iam_evaluator.evaluate = evaluate_and_note
 
 
 def _glue(action: str, request: dict[str, Any]) -> Any:
