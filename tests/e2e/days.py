@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from atlas import lake
+from atlas.metrics import Metric
 from atlas.schema import GOLD_TABLES
 from atlas_cli.cloud import Cloud
 from atlas_cli.query import ask
@@ -82,6 +84,23 @@ def start(cloud: Cloud, request: dict[str, Any]) -> str:
 def ended(cloud: Cloud, execution: str) -> Any:
     """An execution's description, once it has ended."""
     return wait(lambda: cloud.stepfunctions.describe_execution(executionArn=execution), _has_ended, 90)
+
+
+def counted(cloud: Cloud, *metrics: Metric) -> list[float]:
+    """The sums of what was put of some metrics lately."""
+    sums = []
+    for metric in metrics:
+        points = cloud.cloudwatch.get_metric_statistics(
+            Namespace=cloud.names.metrics_namespace,
+            MetricName=metric.name,
+            Dimensions=[{"Name": name, "Value": value} for name, value in metric.dimensions.items()],
+            StartTime=datetime.now(UTC) - timedelta(days=1),
+            EndTime=datetime.now(UTC) + timedelta(minutes=1),
+            Period=2 * 86400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        sums.append(sum(point["Sum"] for point in points))
+    return sums
 
 
 def wait(ask_: Callable[[], Any], done: Callable[[Any], bool], seconds: float = 30, pause: float = 0.05) -> Any:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from atlas import lake as keys
 from atlas import schema
 from atlas.ledger import FileState
+from atlas.metrics import DAYS_PUBLISHED, GLUE_DPU_SECONDS, GLUE_JOBS_FAILED, HOURS_WITHOUT_YESTERDAY
 from atlas.names import Names
 from atlas_cli.cloud import Cloud
 from atlas_cli.console import CommandError, Say
@@ -21,14 +21,17 @@ from atlas_cli.local.emulator import Emulator
 from atlas_cli.project import ROOT, SAMPLE
 from atlas_cli.put import put
 from atlas_cli.query import ask, questions
+from atlas_cli.replay import replay
 from atlas_cli.run import run
 from atlas_cli.status import dirty_days
 from atlas_cli.withdraw import withdraw
-from tests.e2e.days import files, validated
+from tests.e2e import permissions
+from tests.e2e.days import counted, files, requests, validated
 
 TRUTH = json.loads((SAMPLE / "expected.json").read_text())
 DAYS = sorted(TRUTH["days"])
 FRIDAY, SATURDAY = DAYS
+EXPIRED = "2025-03-07"
 NAMES = Names("local")
 FILES = {keys.RAW + file["path"]: SAMPLE / file["path"] for file in TRUTH["files"]}
 
@@ -77,8 +80,12 @@ def test_athena_reads_the_same_whichever_engine_wrote_a_day(
     put(cloud, files(tmp_path, SATURDAY, 1), say)
     withdraw(cloud, list(files(tmp_path, SATURDAY, 1)), say)
     assert len(validated(cloud, SATURDAY)) == len(had) + 1
+    metrics = (DAYS_PUBLISHED, GLUE_JOBS_FAILED, GLUE_DPU_SECONDS)
+    before = counted(cloud, *metrics)
     [outcome] = run(cloud, {"process_date": SATURDAY, "engine": "glue"}, say)
     assert (outcome["outcome"], outcome["engine"]) == ("published", "glue")
+    days, failed, seconds = (now - then for now, then in zip(counted(cloud, *metrics), before, strict=True))
+    assert (days, failed, seconds > 0) == (1, 0, True)
     assert _all_that_athena_reads(cloud) == by_duckdb
     assert validated(cloud, SATURDAY) == had  # what was withdrawn went with the run
     _the_real_scripts_ran(running)
@@ -159,8 +166,11 @@ def test_a_corrected_file_replaces_its_records_and_the_sweep_processes_only_its_
     assert dirty_days(cloud) == []
 
 
-def test_a_sweep_without_dirty_days_starts_nothing(cloud: Cloud, say: Say) -> None:
+def test_a_sweep_without_dirty_days_starts_nothing_and_owes_nobody_a_day(cloud: Cloud, say: Say) -> None:
     assert run(cloud, {"sweep": True}, say) == []
+    namespace = cloud.names.metrics_namespace
+    told = cloud.cloudwatch.list_metrics(Namespace=namespace, MetricName=HOURS_WITHOUT_YESTERDAY.name)["Metrics"]
+    assert (len(told), counted(cloud, HOURS_WITHOUT_YESTERDAY)) == (1, [0])
 
 
 @pytest.mark.parametrize(
@@ -170,46 +180,6 @@ def test_a_sweep_without_dirty_days_starts_nothing(cloud: Cloud, say: Say) -> No
 def test_a_request_that_is_none_is_refused_with_what_was_expected(cloud: Cloud, say: Say, request_: Any) -> None:
     with pytest.raises(CommandError, match=r"Atlas\.InvalidInput"):
         run(cloud, request_, say)
-
-
-FORBIDDEN = [
-    (NAMES.day_role, "put_object", {"Key": keys.VALIDATED + "x", "Body": b""}),
-    (NAMES.day_role, "delete_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
-    (NAMES.day_role, "delete_object", {"Key": keys.gold_key("data_quality", keys.parse_day(FRIDAY))}),
-    (NAMES.day_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
-    (NAMES.day_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
-    (NAMES.day_role, "list_objects_v2", {"Prefix": keys.ARCHIVE}),
-    (NAMES.ingest_role, "put_object", {"Key": keys.PROCESSED + "x", "Body": b""}),
-    (NAMES.ingest_role, "get_object", {"Key": keys.gold_key("daily_activity", keys.parse_day(FRIDAY))}),
-    (NAMES.ingest_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
-    (NAMES.ingest_role, "delete_object", {"Key": keys.VALIDATED + "x"}),
-    (NAMES.glue_role, "put_object", {"Key": keys.VALIDATED + "x", "Body": b""}),
-    (NAMES.glue_role, "delete_object", {"Key": keys.ARCHIVE + "x"}),
-    (NAMES.glue_role, "list_objects_v2", {"Prefix": keys.RAW}),
-    (NAMES.crawler_role, "put_object", {"Key": keys.ANALYTICS + "x", "Body": b""}),
-    (NAMES.crawler_role, "list_objects_v2", {"Prefix": keys.ARCHIVE}),
-]
-
-
-@pytest.mark.parametrize(("role", "call", "arguments"), FORBIDDEN, ids=[f"{r}-{c}" for r, c, _ in FORBIDDEN])
-def test_a_role_is_denied_what_is_not_its_work(
-    cloud: Cloud, role: str, call: str, arguments: dict[str, Any]
-) -> None:
-    with pytest.raises(ClientError, match="AccessDenied"):
-        getattr(_s3_as(cloud, role), call)(Bucket=cloud.bucket, **arguments)
-
-
-def _s3_as(cloud: Cloud, role: str) -> Any:
-    arn = f"arn:aws:iam::{cloud.account}:role/{role}"
-    given = cloud.session.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    return boto3.client(
-        "s3",
-        endpoint_url=cloud.s3.meta.endpoint_url,
-        region_name=cloud.region,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    )
 
 
 @pytest.mark.parametrize(
@@ -239,6 +209,40 @@ def test_an_engine_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone_until_t
     assert [day["day"] for day in dirty_days(cloud)] == [SATURDAY]
     assert [day["outcome"] for day in run(cloud, {"sweep": True}, say)] == ["published"]
     assert books(cloud, SATURDAY) == before
+
+
+def test_each_permission_of_a_role_has_been_used_by_now_or_only_aws_asks_for_it(
+    cloud: Cloud, running: Emulator, say: Say, tmp_path: Path
+) -> None:
+    """After what the tests before have not done: a refused file that is taken after all, a day that has expired."""
+    torn = keys.RAW + "torn.ndjson.gz"
+    (tmp_path / "torn").write_bytes(gzip.compress(requests(EXPIRED, 0, 20_000).encode())[:-20_000])
+    [refused] = put(cloud, {torn: tmp_path / "torn"}, say)
+    [salvaged] = replay(cloud, [torn], say, salvage=True)
+    assert (refused.state, salvaged.after.state) == (FileState.REJECTED, FileState.INGESTED)
+    for key in validated(cloud, EXPIRED):
+        cloud.s3.delete_object(Bucket=cloud.bucket, Key=key)
+    assert [day["outcome"] for day in run(cloud, {"process_date": EXPIRED}, say)] == ["published"]
+
+    assert permissions.idle(cloud, running) == {
+        statement: actions for statement, (actions, _) in permissions.ONLY_ON_AWS.items()
+    }
+
+
+def test_no_log_of_the_stage_holds_what_a_record_says(cloud: Cloud, running: Emulator) -> None:
+    """Of both functions, the state machine and the jobs on Spark, after all that went well or wrong before."""
+    logs = cloud.session.client("logs")
+    texts = [path.read_text() for path in running.glue_logs.glob("*/*.log")]
+    for group in cloud.names.log_groups:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+            texts += [event["message"] for event in page["events"]]
+    text = "\n".join(texts)
+    heard = [*FILES, '"message":"day"', '"job": "normalize"', "AccessDenied"]
+    assert [part for part in heard if part not in text] == []
+    said = ask(cloud, "SELECT DISTINCT message, request_id FROM logs WHERE year = '2024'", {})
+    words = {word for row in said for word in row.values() if word and len(word) > 12}
+    assert len(words) > 100
+    assert {word for word in words if word in text} == set()
 
 
 def _objects(cloud: Cloud, prefix: str) -> list[Any]:

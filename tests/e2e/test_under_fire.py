@@ -11,6 +11,14 @@ from typing import Any
 
 import pytest
 
+from atlas.metrics import (
+    BOOKS_UNBALANCED,
+    DAYS_FAILED,
+    DAYS_PUBLISHED,
+    FILES,
+    RECORDS,
+    RECORDS_PUBLISHED,
+)
 from atlas.names import Names
 from atlas_cli.cloud import Cloud
 from atlas_cli.console import CommandError, Say
@@ -19,7 +27,7 @@ from atlas_cli.put import put
 from atlas_cli.query import ask
 from atlas_cli.run import outcomes, run
 from atlas_cli.status import dirty_days
-from tests.e2e.days import ended, files, gold, published, runs, start, wait
+from tests.e2e.days import counted, ended, files, gold, published, runs, start, validated, wait
 from tests.e2e.processes import kill
 
 NAMES = Names("local")
@@ -44,13 +52,15 @@ def sweeping(cloud: Cloud) -> Iterator[None]:
         scheduler.update_schedule(**kept)
 
 
-def test_a_burst_of_late_files_is_repaired_by_the_sweep_in_one_run_and_without_an_operator(
+def test_a_burst_of_files_so_late_that_the_day_has_expired_is_repaired_by_the_sweep_in_one_run(
     cloud: Cloud, say: Say, tmp_path: Path
 ) -> None:
     put(cloud, files(tmp_path, LATE, 0), say)
     run(cloud, {"process_date": LATE}, say)
     assert published(cloud, LATE) == 10
     first = runs(cloud, LATE)
+    [expired] = validated(cloud, LATE)
+    cloud.s3.delete_object(Bucket=cloud.bucket, Key=expired)
     put(cloud, files(tmp_path, LATE, *range(1, BURST + 1)), say)
     assert LATE in [day["day"] for day in dirty_days(cloud)]
 
@@ -115,6 +125,13 @@ def test_a_day_whose_job_is_killed_in_the_middle_fails_stays_as_it_was_and_is_re
 def test_books_that_do_not_balance_say_so_in_athena_until_the_day_is_published(
     cloud: Cloud, say: Say, tmp_path: Path
 ) -> None:
+    """And the metrics say so, by which people are told."""
+    metrics = (FILES, RECORDS, DAYS_FAILED, BOOKS_UNBALANCED, DAYS_PUBLISHED, RECORDS_PUBLISHED)
+    before = counted(cloud, *metrics)
+
+    def new() -> list[float]:
+        return [now - then for now, then in zip(counted(cloud, *metrics), before, strict=True)]
+
     [entry] = put(cloud, files(tmp_path, FORGED, 0), say)
     [key] = entry.objects()
     sound = gzip.decompress(cloud.s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read())
@@ -125,10 +142,18 @@ def test_books_that_do_not_balance_say_so_in_athena_until_the_day_is_published(
     [failure] = ask(cloud, "books", {"from": FORGED, "to": FORGED})
     assert (failure["outcome"], failure["books"], failure["records_in"]) == ("failed", "OUT OF BALANCE", 10)
     assert ask(cloud, f"SELECT * FROM daily_activity WHERE date = DATE '{FORGED}'", {}) == []
+    assert new() == [1, 10, 1, 1, 0, 0]
+    [alarm] = cloud.cloudwatch.describe_alarms(AlarmNames=[NAMES.alarm("books-unbalanced")])["MetricAlarms"]
+    assert (alarm["StateValue"], alarm["AlarmActions"]) == ("ALARM", [_topic(cloud)])
 
     cloud.s3.put_object(Bucket=cloud.bucket, Key=key, Body=gzip.compress(sound))
     assert [day["outcome"] for day in run(cloud, {"sweep": True}, say)] == ["published"]
     assert published(cloud, FORGED) == 10
+    assert new() == [1, 10, 1, 1, 1, 10]
+
+
+def _topic(cloud: Cloud) -> str:
+    return f"arn:aws:sns:{cloud.region}:{cloud.account}:{NAMES.topic}"
 
 
 def _killed(running: Emulator, cloud: Cloud, engine: str, name: str) -> Any:

@@ -13,8 +13,18 @@ from typing import Any
 
 import pytest
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import athena, eventbridge, glue, lambda_svc, s3, scheduler, stepfunctions
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import (
+    athena,
+    cloudwatch,
+    cloudwatch_logs,
+    eventbridge,
+    glue,
+    lambda_svc,
+    s3,
+    scheduler,
+    stepfunctions,
+)
 from ministack.services.cloudformation import provisioners
 
 
@@ -26,6 +36,16 @@ def test_the_version_is_the_one_that_was_patched() -> None:
     ("module", "name", "parameters"),
     [
         (app, "pin_request_origin", ["source_ip", "secure_transport"]),
+        (iam_actions, "extract_iam_action", ["service", "method", "path", "headers", "body", "query_params"]),
+        (iam_actions, "request_tag_context", ["service", "iam_action", "body", "params"]),
+        (lambda_svc, "_emit_lambda_logs", ["func", "request_id", "log_text"]),
+        (provisioners, "_cw_metric_alarm_record", ["name", "props"]),
+        (cloudwatch, "_calc_stats", ["points"]),
+        (cloudwatch, "_dims_key", ["dims"]),
+        (cloudwatch, "_dispatch_alarm_actions", ["alarm", "old_state", "new_state", "reason"]),
+        (cloudwatch, "_evaluate_alarm", ["alarm"]),
+        (cloudwatch, "_record_history", ["alarm_name", "old_state", "new_state", "reason"]),
+        (cloudwatch, "record_metric", ["namespace", "metric_name", "value", "unit", "dimensions"]),
         (athena, "_data_format", ["table_data"]),
         (athena, "_datum_text", ["value"]),
         (athena, "_empty_relation", ["table_data"]),
@@ -145,6 +165,32 @@ def test_node_functions_lack_the_s3_client_of_the_aws_sdk() -> None:
 def test_all_errors_of_functions_have_one_type() -> None:
     assert 'error_type = "Runtime.HandlerError"' in _source(lambda_svc._execute_function_warm)
     assert '"error": "Worker process died"' in _source(lambda_runtime.Worker.invoke)
+
+
+def test_a_stack_with_an_alarm_on_an_expression_is_refused() -> None:
+    assert "Properties.Metrics (metric math) is not supported" in _source(provisioners._cw_metric_alarm_record)
+
+
+def test_an_alarm_mixes_the_metrics_of_all_dimensions_up_and_knows_no_missing_data() -> None:
+    source = _source(cloudwatch._evaluate_alarm)
+    assert "for (k_ns, k_mn, _), pts in _metrics.items()" in source
+    assert "TreatMissingData" not in source
+    assert "_evaluate_all_alarms()" in _source(cloudwatch._put_metric_data)
+
+
+def test_metrics_in_a_log_stay_there() -> None:
+    assert "CloudWatchMetrics" not in inspect.getsource(cloudwatch_logs)
+    assert "CloudWatchMetrics" not in _source(lambda_svc._emit_lambda_logs)
+
+
+def test_a_batch_of_messages_is_an_action_of_its_own() -> None:
+    request: Any = ("POST", "/", {"x-amz-target": "AmazonSQS.SendMessageBatch"}, b"{}", {})
+    assert iam_actions.extract_iam_action("sqs", *request) == "sqs:SendMessageBatch"
+
+
+def test_no_request_has_the_namespace_of_its_metrics() -> None:
+    assert "cloudwatch:namespace" not in inspect.getsource(iam_actions) + inspect.getsource(iam_evaluator)
+    assert "request_tag_context(service, iam_action, body, routing_params)" in inspect.getsource(app)
 
 
 def test_ministack_binds_every_interface_unless_told() -> None:
