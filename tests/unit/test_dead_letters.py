@@ -152,14 +152,17 @@ def test_status_says_how_to_look_at_them_if_there_are_any(
     stage: StageUnderTest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(status, "last_runs", lambda _: [])
-    monkeypatch.setattr(status, "dirty_days", lambda _: [{"day": "2024-11-29", "failures": 2}])
+    monkeypatch.setattr(status, "query_all", lambda *_, **__: [{"day": "2024-11-29", "failures": 2}])
+    monkeypatch.setattr(status, "_told", lambda *_: [{"process_date": "2024-11-29", "error": "BooksError"}])
     status.status(stage.cloud, Say())
     assert "atlas dead-letters" not in capsys.readouterr().out
     lay(stage, EVENT)
     status.status(stage.cloud, Say())
     said = capsys.readouterr().out
     assert "Look at them: atlas dead-letters" in said
-    assert "Runs failed: 2024-11-29." in said
+    [failed] = [line for line in said.splitlines() if "BooksError" in line]
+    assert failed.startswith("2024-11-29")
+    assert "atlas replay --date DAY" in said
 
 
 def test_the_command_shows_them_and_how_to_send_them_back(
