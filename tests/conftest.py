@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from atlas_cli.cdk import node_bin
 from tests.lake_under_test import LakeUnderTest, lake_under_test
 
 # As Lambda has it before a handler is imported.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Atlas/test"
+# The CDK's own code is JavaScript; a machine need not have a Node of its own, and it may have an old one.
+os.environ["JSII_NODE"] = str(node_bin() / "node")
 
 
 @pytest.fixture(autouse=True, scope="session")

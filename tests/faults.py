@@ -12,7 +12,17 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import ClientError
 
 CHANGING = frozenset(
-    ["PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "UpdateItem", "PutItem", "DeleteItem", "Publish"]
+    [
+        "PutObject",
+        "CopyObject",
+        "DeleteObject",
+        "DeleteObjects",
+        "UpdateItem",
+        "PutItem",
+        "DeleteItem",
+        "TransactWriteItems",
+        "Publish",
+    ]
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -48,8 +48,6 @@ class LakeUnderTest:
     ledger: Any
     sns: Any
     sqs: Any
-    topic_arn: str
-    queue_url: str
     part_bytes: int = 1 << 27
     formats: Mapping[str, LogFormat] = field(default_factory=load_formats)
     runs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -114,7 +112,17 @@ class LakeUnderTest:
     @property
     def day_settings(self) -> DaySettings:
         """What a stack tells whatever runs its days."""
-        return DaySettings(self.bucket, self.ledger.name, self.topic_arn, ORDERS, "Atlas/test")
+        topic, _ = self._told
+        return DaySettings(self.bucket, self.ledger.name, topic, ORDERS, "Atlas/test")
+
+    @cached_property
+    def _told(self) -> tuple[str, str]:
+        """The topic, and a queue that hears it; made, with that of orders, when first asked for."""
+        self.sqs.create_queue(QueueName=ORDERS)
+        topic = self.sns.create_topic(Name="notifications")["TopicArn"]
+        queue = self.sqs.create_queue(QueueName="notices")["QueueUrl"]
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:notices")
+        return topic, queue
 
     @property
     def clients(self) -> Clients:
@@ -141,7 +149,7 @@ class LakeUnderTest:
 
     def notices(self) -> list[dict[str, Any]]:
         """What was published to the topic since the last call, each as subject, attributes and document."""
-        envelopes = [json.loads(body) for body in self._taken(self.queue_url)]
+        envelopes = [json.loads(body) for body in self._taken(self._told[1])]
         return [
             {
                 "subject": envelope["Subject"],
@@ -202,8 +210,4 @@ def lake_under_test() -> Iterator[LakeUnderTest]:
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
             BillingMode="PAY_PER_REQUEST",
         )
-        topic = sns.create_topic(Name="notifications")["TopicArn"]
-        sqs.create_queue(QueueName=ORDERS)
-        queue = sqs.create_queue(QueueName="notices")["QueueUrl"]
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:notices")
-        yield LakeUnderTest(bucket, s3, ledger, sns, sqs, topic, queue)
+        yield LakeUnderTest(bucket, s3, ledger, sns, sqs)

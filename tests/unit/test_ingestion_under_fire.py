@@ -14,7 +14,7 @@ from atlas import lake as keys
 from atlas.orders import Order, OrderKind
 from lambda_ingest import ledger_writer
 from lambda_ingest.events import LandedObject
-from tests.faults import INTERRUPTED, Interrupted, watched
+from tests.faults import CHANGING, INTERRUPTED, Interrupted, watched
 from tests.lake_under_test import LakeUnderTest, lake_under_test
 from tests.ledger_invariants import check, entries, state
 
@@ -81,14 +81,16 @@ HISTORIES: Mapping[str, Sequence[Step]] = {
 def test_whichever_aws_call_is_interrupted_the_retry_reaches_the_same_end(
     history: Sequence[Step], monkeypatch: pytest.MonkeyPatch, *, dies: bool
 ) -> None:
+    """To die after a call that changes nothing is to die after the last one that did."""
     monkeypatch.setattr(ledger_writer, "_DAYS_A_TRANSACTION", 2)
+    only = CHANGING if dies else None
 
     def ended(at: int) -> tuple[dict[str, Any], list[str]]:
         with lake_under_test() as lake:
             for step in history[:-1]:
                 deliver(lake, announced(lake, step))
             delivery = announced(lake, history[-1])
-            with Interrupted((lake.s3, lake.ledger.meta.client), at, dies=dies) as interrupted:
+            with Interrupted((lake.s3, lake.ledger.meta.client), at, dies=dies, only=only) as interrupted:
                 try:
                     deliver(lake, delivery)
                 except INTERRUPTED:
@@ -98,7 +100,7 @@ def test_whichever_aws_call_is_interrupted_the_retry_reaches_the_same_end(
             return state(lake), interrupted.calls
 
     undisturbed, calls = ended(at=10**9)
-    assert len(calls) > 3
+    assert len(calls) > 2
     for at in range(1, len(calls) + 1):
         assert ended(at)[0] == undisturbed, f"call {at} of {calls}"
 
