@@ -128,8 +128,9 @@ def test_a_run_of_a_day_takes_as_many_calls_as_are_reckoned(lake: LakeUnderTest,
     for number in range(3):
         lake.drop(f"{NAME}.{number}", _text(100, first=100 * number))
     lake.drop("raw/app/events.log", (SAMPLE / "2024-11-29" / "app_events_2024-11-29.log").read_bytes())
+    settings = lake.settings(FRIDAY)
     with counted(lake) as (calls, bodies):
-        run(lake.settings(FRIDAY), lake.clients, Limits.of(3008, 900_000), tmp_path)
+        run(settings, lake.clients, Limits.of(3008, 900_000), tmp_path)
     objects = 4
     assert _total(calls, CHEAP) == objects * KNOWN["run_gets"]
     assert _total(calls, DEAR) == KNOWN["run_puts"]
