@@ -300,6 +300,8 @@ def test_the_command_tells_the_page_s_numbers(capsys: pytest.CaptureFixture[str]
     assert len(services) == 4
     for row in services:
         assert table[row[0]].split()[0] == row[column]
+    readme = (DOCS.parent / "README.md").read_text()
+    assert "\n".join(line.rstrip() for line in shown.splitlines()[:22]) in readme
 
 
 def test_the_command_tells_every_line_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
