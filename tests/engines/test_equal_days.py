@@ -45,8 +45,8 @@ def test_a_day_of_all_formats_and_all_troubles_comes_out_the_same(
     ("day", "formats"),
     [
         (date(1, 1, 1), ("ndjson",)),
-        (date(1582, 10, 10), ("xml_errors",)),
-        (date(9999, 12, 31), ("combined",)),
+        (date(1582, 10, 10), ("app_log",)),
+        (date(9999, 12, 31), ("json_gzip",)),
     ],
     ids=str,
 )

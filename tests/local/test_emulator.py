@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def test_iam_is_enforced(cloud: Emulator) -> None:
         "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
     }
     code = "import boto3; boto3.client('s3').list_buckets()"
-    done = subprocess.run(["python", "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
     assert "AccessDenied" in done.stderr
 
 
