@@ -18,7 +18,7 @@ from tests.engines.remembered import LIMITS, Remembered, changed_day, locked
 from tests.faults import CHANGING, Interrupted
 from tests.lake_under_test import FRIDAY, LakeUnderTest, lake_under_test
 
-_STEP = 17
+_STEP = 23
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def result(lake: LakeUnderTest) -> dict[str, Any]:
 def test_whichever_change_is_interrupted_the_next_run_reaches_the_same_end_on_either_engine(
     history: Remembered, session: SparkSession, gateway: Gateway, tmp_path: Path
 ) -> None:
-    """At every 17th change, in turns: it fails, or the job dies with it; and Glue, or the function, goes on."""
+    """At every 23rd change, in turns: it fails, or the job dies with it; and Glue, or the function, goes on."""
 
     def run_at(at: int, *, dies: bool) -> list[str]:
         """Restores the history, and runs both jobs; the calls that were counted. Spark puts up with some faults."""

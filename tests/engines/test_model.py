@@ -302,7 +302,7 @@ def _held(process: Process, *, examples: int, steps: int, always_the_same: bool 
 def test_whatever_happens_to_files_the_books_are_those_of_the_model(tmp_path: Path) -> None:
     """The day's work runs on DuckDB: test_equal_days.py holds Spark to the same."""
     limits = Limits.of(1769, 900_000)
-    _held(lambda lake, given: void(run(given, lake.clients, limits, tmp_path)), examples=20, steps=15)
+    _held(lambda lake, given: void(run(given, lake.clients, limits, tmp_path)), examples=16, steps=15)
 
 
 def test_and_so_they_are_on_spark(session: SparkSession, gateway: Gateway) -> None:
@@ -310,7 +310,7 @@ def test_and_so_they_are_on_spark(session: SparkSession, gateway: Gateway) -> No
         mount(lake, session, gateway)
         run_jobs(lake, session, given)
 
-    _held(process, examples=2, steps=12, always_the_same=True)
+    _held(process, examples=1, steps=18, always_the_same=True)
 
 
 def void(_: object) -> None:
