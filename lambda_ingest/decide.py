@@ -70,15 +70,7 @@ class Judged:
         Whatever makes another attempt necessary has changed one of the two entries, and so the objects' name.
         """
         name = lake.version_id(f"{owner.raw_key} {owner.revision} {heir.revision}")
-        return cls(
-            heir.raw_key,
-            content.version,
-            heir.settled,
-            content.landed_at,
-            content.archived,
-            f"{content.version}@{name}",
-            reading,
-        )
+        return cls._of_content(heir, content, f"{content.version}@{name}", reading)
 
     @classmethod
     def restored(cls, before: FileEntry, content: Content, order: Order, reading: Reading) -> Judged:
@@ -89,13 +81,17 @@ class Judged:
         had = content.format, content.digest, content.shares
         as_it_was = had == (reading.format, reading.digest, reading.shares)
         name = f"{content.version}@{lake.version_id(f'{order.by} {before.revision}')}"
+        return cls._of_content(before, content, content.objects_version if as_it_was else name, reading)
+
+    @classmethod
+    def _of_content(cls, entry: FileEntry, content: Content, objects_version: str, reading: Reading) -> Judged:
         return cls(
-            before.raw_key,
+            entry.raw_key,
             content.version,
-            before.settled,
+            entry.settled,
             content.landed_at,
             content.archived,
-            content.objects_version if as_it_was else name,
+            objects_version,
             reading,
         )
 

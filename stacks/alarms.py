@@ -216,15 +216,14 @@ def _no_gold(config: StageConfig, measures: Measures) -> Watch:
     sweeps are further apart, all hours between two of them have to be bad. A stage without schedules has promised
     nobody an hour: there the alarm says nothing.
     """
-    when, by = config.orchestration, config.alarms.gold_by_utc
-    hour, minute = map(int, by.split(":"))
+    when, limits = config.orchestration, config.alarms
     hours = -(-(when.sweep_minutes + _LATE_SWEEP_MINUTES) // 60)
     return Watch(
         "no-gold",
         measures.ours(metrics.HOURS_WITHOUT_YESTERDAY, AN_HOUR, "Maximum"),
-        round(hour + minute / 60, 2),
-        f"Yesterday was not published by {by} UTC, or nothing tells whether it was. See the last runs with atlas "
-        "status, and run the day with atlas run --date DAY.",
+        limits.gold_by_hours,
+        f"Yesterday was not published by {limits.gold_by_utc} UTC, or nothing tells whether it was. See the last "
+        "runs with atlas status, and run the day with atlas run --date DAY.",
         windows=hours,
         breaches=hours,
         missing=(

@@ -33,6 +33,10 @@ class Arns:
         style = ArnFormat.SLASH_RESOURCE_NAME if separator == "/" else ArnFormat.COLON_RESOURCE_NAME
         return self._stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=style)
 
+    def _single(self, service: str, name: str) -> str:
+        """Of a service whose things have no kind in their ARNs, or just one."""
+        return self._stack.format_arn(service=service, resource=name, arn_format=ArnFormat.NO_RESOURCE_NAME)
+
     @property
     def bucket_name(self) -> str:
         """The lake's bucket: names of buckets are global, hence account and region."""
@@ -76,28 +80,22 @@ class Arns:
     @property
     def ingest_queue(self) -> str:
         """The queue of what ingestion has to do."""
-        return self._stack.format_arn(
-            service="sqs", resource=self._names.ingest_queue, arn_format=ArnFormat.NO_RESOURCE_NAME
-        )
+        return self._single("sqs", self._names.ingest_queue)
 
     @property
     def ingest_dead_letter_queue(self) -> str:
         """The queue of what ingestion has given up."""
-        return self._stack.format_arn(
-            service="sqs", resource=self._names.ingest_dead_letter_queue, arn_format=ArnFormat.NO_RESOURCE_NAME
-        )
+        return self._single("sqs", self._names.ingest_dead_letter_queue)
 
     @property
     def topic(self) -> str:
         """The topic of notifications."""
-        return self._stack.format_arn(
-            service="sns", resource=self._names.topic, arn_format=ArnFormat.NO_RESOURCE_NAME
-        )
+        return self._single("sns", self._names.topic)
 
     @property
     def catalog(self) -> str:
         """The account's Glue catalog, which every call on a database or table names too."""
-        return self._stack.format_arn(service="glue", resource="catalog", arn_format=ArnFormat.NO_RESOURCE_NAME)
+        return self._single("glue", "catalog")
 
     @property
     def database(self) -> str:

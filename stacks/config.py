@@ -129,6 +129,12 @@ class AlarmsConfig:
     gold_by_utc: TimeOfDay
     """By when yesterday has to have been published."""
 
+    @property
+    def gold_by_hours(self) -> float:
+        """The same in hours since midnight, to the hundredth."""
+        hour, minute = map(int, self.gold_by_utc.split(":"))
+        return round(hour + minute / 60, 2)
+
 
 DERIVED_VERSIONS_DAYS = 1
 """How long old versions of what can be made again are kept: silver, which each run of a day replaces, would come to

@@ -12,7 +12,7 @@ from atlas import metrics
 from stacks.base import AtlasStack
 from stacks.functions import Sizes
 from stacks.measures import A_DAY, Measures
-from stacks.prices import PRICES
+from stacks.prices import PRICES, lambda_second
 
 Parts = dict[str, tuple[cloudwatch.Metric, float]]
 """What is used, by the name that it has in an expression, and the price of one of it."""
@@ -49,7 +49,6 @@ def daily_costs(stack: AtlasStack) -> list[cloudwatch.MathExpression]:
 def _function_parts(stack: AtlasStack, measures: Measures) -> Parts:
     """A function is billed for its time, by its memory and scratch disk, and for each call."""
     config, names = stack.config, stack.names
-    architecture = "arm64" if config.architecture == "arm64" else "x86_64"
     functions: dict[str, tuple[str, Sizes]] = {
         "ingest": (names.ingest_function, config.ingestion),
         "day": (names.day_function, config.day),
@@ -57,7 +56,7 @@ def _function_parts(stack: AtlasStack, measures: Measures) -> Parts:
     parts: Parts = {}
     for short, (name, sizes) in functions.items():
         second = (
-            _usd(f"lambda_{architecture}") * sizes.memory_mb
+            lambda_second(config.architecture).usd * sizes.memory_mb
             + _usd("lambda_storage") * (sizes.ephemeral_storage_mb - _FREE_SCRATCH_MB)
         ) / 1024
         parts[f"time_{short}"] = (measures.function(name, "Duration", A_DAY), second / 1000)

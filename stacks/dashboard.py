@@ -106,8 +106,7 @@ def _refused(stack: AtlasStack) -> list[_Widget]:
 
 def _published(stack: AtlasStack) -> list[_Widget]:
     """A day that is published again counts again."""
-    measures, by = Measures(stack), stack.config.alarms.gold_by_utc
-    hour, minute = map(int, by.split(":"))
+    measures = Measures(stack)
     books = (metrics.RECORDS_PUBLISHED, metrics.RECORDS_DUPLICATE, metrics.RECORDS_REJECTED)
     days = (metrics.DAYS_PUBLISHED, metrics.DAYS_FAILED, metrics.BOOKS_UNBALANCED)
     return [
@@ -122,7 +121,7 @@ def _published(stack: AtlasStack) -> list[_Widget]:
             "How fresh: hours without yesterday",
             8,
             [measures.ours(_FRESH, AN_HOUR, "Maximum")],
-            above=hour + minute / 60,
+            above=stack.config.alarms.gold_by_hours,
         ),
     ]
 

@@ -27,6 +27,12 @@ class Price:
 
 _MILLION = 1e6
 
+
+def lambda_second(architecture: str) -> Price:
+    """What a GB-second of a function costs on a stage's `architecture`."""
+    return PRICES["lambda_arm64" if architecture == "arm64" else "lambda_x86_64"]
+
+
 PRICES = {
     "s3_standard": Price(0.023, "GB-month", "s3"),
     "s3_glacier_ir": Price(0.004, "GB-month", "s3"),
@@ -53,7 +59,6 @@ PRICES = {
     "log_ingestion": Price(0.50, "GB of logs taken in", "cloudwatch"),
     "log_storage": Price(0.03, "GB-month of compressed logs", "cloudwatch"),
     "notice": Price(0.50 / _MILLION, "publication", "sns"),
-    "mail": Price(2.00 / 100_000, "e-mail", "sns"),
     "key": Price(1.00, "key, a month", "kms"),
     "key_request": Price(0.03 / 10_000, "request", "kms"),
     "athena": Price(5.00 / 1024, "GB that queries read", "athena"),

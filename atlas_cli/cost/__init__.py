@@ -13,7 +13,7 @@ from typing import Any
 from atlas import metrics
 from atlas_cli.cost.runs import Runs, runs_of_a_day
 from stacks.config import DERIVED_VERSIONS_DAYS, StageConfig
-from stacks.prices import PRICES, Price
+from stacks.prices import PRICES, Price, lambda_second
 
 _FUNCTIONS = {"min": min, "max": max, "__builtins__": {}}
 
@@ -75,7 +75,7 @@ def bill(config: StageConfig, gb: float, files: int | None = None) -> Bill:
     model = load("model")
     for name, formula in model["quantities"].items():
         names[name] = float(eval(formula, {**_FUNCTIONS}, names))  # noqa: S307 - our own formulas
-    prices = {**PRICES, "lambda": PRICES["lambda_x86_64" if config.architecture == "x86_64" else "lambda_arm64"]}
+    prices = {**PRICES, "lambda": lambda_second(config.architecture)}
 
     def lines(rows: list[list[str]]) -> tuple[Line, ...]:
         return tuple(
@@ -91,7 +91,6 @@ def _settings(config: StageConfig) -> dict[str, float]:
     return {
         **{name: float(value) for name, value in _flat(asdict(config)).items() if isinstance(value, int | float)},
         **{_SERVICES[service]: count for service, count in counted.items()},
-        "addresses": len(config.notification_emails),
         "customer_key": config.encryption == "customer",
         "dashboards": 1,
         "derived_versions_days": DERIVED_VERSIONS_DAYS,

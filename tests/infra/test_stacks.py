@@ -166,14 +166,10 @@ def test_every_log_group_forgets(stages: dict[str, Synth], stage: str) -> None:
     assert {group["RetentionInDays"] for group in groups} == {kept}
 
 
-def test_both_jobs_run_on_glue_5_1_with_bounds(prod: Synth) -> None:
-    jobs = prod.resources("AWS::Glue::Job")
-    assert {job["Name"] for job in jobs} == {Names("prod").normalize_job, Names("prod").aggregate_job}
-    for job in jobs:
-        assert (job["GlueVersion"], job["WorkerType"]) == ("5.1", prod.config.jobs.worker_type)
-        assert job["NumberOfWorkers"] == prod.config.jobs.max_workers
-        assert job["Timeout"] == prod.config.jobs.timeout_minutes
-        assert job["DefaultArguments"]["--enable-auto-scaling"] == "true"
+def test_both_jobs_run_on_glue_5_1(prod: Synth) -> None:
+    """Within which bounds, test_guards.py says."""
+    jobs = {job["Name"]: job["GlueVersion"] for job in prod.resources("AWS::Glue::Job")}
+    assert jobs == {Names("prod").normalize_job: "5.1", Names("prod").aggregate_job: "5.1"}
 
 
 def test_crawlers_add_partitions_and_change_nothing(prod: Synth) -> None:
@@ -185,12 +181,6 @@ def test_crawlers_add_partitions_and_change_nothing(prod: Synth) -> None:
         assert set(crawler["Targets"]) == {"CatalogTargets"}
         crawled += crawler["Targets"]["CatalogTargets"][0]["Tables"]
     assert crawled == [table.name for table in schema.TABLES]
-
-
-def test_the_workgroup_enforces_where_results_go(prod: Synth) -> None:
-    workgroup = prod.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]
-    assert workgroup["EnforceWorkGroupConfiguration"] is True
-    assert workgroup["ResultConfiguration"]["OutputLocation"].endswith("/" + lake.QUERY_RESULTS)
 
 
 def test_schedules_start_the_machine_with_requests_that_it_knows(prod: Synth) -> None:
