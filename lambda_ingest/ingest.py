@@ -91,7 +91,10 @@ class Ingestion:
             return Verdict(Outcome.GONE, before)
         with stream as body, self._read(body, landed.key) as spooled:
             judged = Judged.landed(landed, landed_at, spooled.reading)
-            self._objects.copy(landed, judged.archived)
+            try:
+                self._objects.copy(landed, judged.archived)
+            except ObjectGoneError:  # the same event, delivered twice at once: the other delivery has taken it
+                return Verdict(Outcome.GONE, self._current(landed.key))
 
             def settle() -> Verdict:
                 before = self._current(landed.key)

@@ -58,9 +58,14 @@ class LakeObjects:
         put_files(self._s3, bucket, files)
 
     def copy(self, landed: LandedObject, key: str) -> None:
-        """Copies the producer's bytes within the bucket, of any size."""
+        """Copies the producer's bytes within the bucket, of any size. Raises ObjectGoneError."""
         source: Any = {"Bucket": landed.bucket, "Key": landed.key, **_version(landed)}
-        self._s3.copy(source, landed.bucket, key)
+        try:
+            self._s3.copy(source, landed.bucket, key)
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] in _GONE:
+                raise ObjectGoneError(landed.key) from fault
+            raise
 
     def copy_key(self, bucket: str, source: str, key: str) -> None:
         """Copies an object of the lake."""

@@ -174,6 +174,33 @@ def test_whatever_overtakes_a_delivery_at_any_call_both_end_as_if_one_had_follow
             raced(first, at)
 
 
+@pytest.mark.parametrize("body", [A, REFUSED, b""], ids=["taken", "refused", "empty"])
+def test_one_event_that_is_delivered_twice_at_once_is_taken_once_and_neither_delivery_fails(body: bytes) -> None:
+    def ended(at: int) -> tuple[dict[str, Any], bool]:
+        with lake_under_test() as lake:
+            landed = lake.landed(ONE, body)
+            begun = False
+
+            def overtake(calls: list[str]) -> None:
+                nonlocal begun
+                if len(calls) == at and not begun:
+                    begun = True
+                    deliver(lake, landed)
+
+            with watched((lake.s3, lake.ledger.meta.client), overtake):
+                deliver(lake, landed)
+            check(lake)
+            return state(lake), begun
+
+    undisturbed, _ = ended(10**9)
+    for at in itertools.count(1):
+        found, begun = ended(at)
+        if not begun:
+            assert at > 5
+            return
+        assert found == undisturbed, f"call {at}"
+
+
 VERSIONS = {"taken": A, "corrected": B, "refused": REFUSED, "empty": b""}
 
 
