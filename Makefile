@@ -17,8 +17,8 @@ run: setup ## the main job on the sample data: deploy to the local cloud, ingest
 test: setup ## units, both engines, infrastructure, and the sample and its troubles from end to end on the local cloud
 	@echo "atlas: unit tests, two at a time"
 	@$(PY) -m pytest -n 2 tests/unit
-	@echo "atlas: days on DuckDB and on Spark, infrastructure, the local cloud from end to end, two at a time"
-	@$(PY) -m pytest -n 2 --dist loadfile tests/infra tests/local tests/e2e tests/engines
+	@echo "atlas: the local cloud from end to end, days on DuckDB and on Spark, infrastructure, two at a time"
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/engines tests/infra tests/local
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
@@ -47,7 +47,7 @@ docs: setup ## regenerate the generated pages of docs/
 lock: setup ## renew the lock files: of this project, and of the Lambda layers
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev pyproject.toml -o requirements.lock
-	@for layer in ingestion day; do \
+	@for layer in ingestion day events; do \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header -c requirements.lock stacks/layer/$$layer.in -o stacks/layer/$$layer.lock || exit 1; \
 	done

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
-from atlas import books, faults, lake, metrics, obsolete, publish, restore, sql
+from atlas import books, day_events, faults, lake, metrics, obsolete, publish, restore, sql
 from atlas.clients import Clients
+from atlas.day_events import DayEvents
 from atlas.day_state import DayState
 from atlas.formats import load_formats
 from atlas.ledger import PARTITIONS
 from atlas.log_format import LogFormat
 from atlas.manifest import Manifest, read_manifest
 from atlas.objects import delete_keys, list_folders, list_keys
-from atlas.schema import DATA_QUALITY, GOLD_TABLES, REJECTED_RECORDS, Table
+from atlas.schema import DATA_QUALITY, EVENTS_FORMAT, GOLD_TABLES, REJECTED_RECORDS, Table
 from atlas.settings import JobSettings
 
 
@@ -31,8 +33,14 @@ class Engine(Protocol):
     def open(self, manifest: Manifest) -> None:
         """Registers the views `manifest`, `manifest_objects` and `run`."""
 
+    def open_events(self, events: DayEvents) -> None:
+        """Registers sql.EVENT_INPUTS: of no rows where the day has no receipts."""
+
     def check(self, manifest: Manifest, formats: Mapping[str, LogFormat]) -> None:
-        """Maps every record of the manifest, and registers `checked`: a row for each, as `mapping` gives it."""
+        """Maps every record of the manifest, and registers `checked`: a row for each, as `mapping` gives it.
+
+        With them come the rows of sql/refused_event_records.sql.
+        """
 
     def replace_silver(self, log_type: str, prefix: str) -> None:
         """Puts the records of a log type that passed in the place of whatever is under the prefix."""
@@ -71,6 +79,7 @@ def begin(settings: JobSettings, clients: Clients) -> Manifest:
     manifest = read_manifest(clients.ledger, settings.process_date, settings.run_id)
     obsolete.delete(gone, manifest, settings, clients)
     restore.check_all_there(manifest, settings, clients)
+    manifest = replace(manifest, receipts=day_events.keep_receipts(settings, clients))
     clients.s3.put_object(Bucket=settings.bucket, Key=manifest.key, Body=manifest.to_json().encode())
     return manifest
 
@@ -98,12 +107,14 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
     were not found, or others were.
     """
     formats = formats_of(manifest)
+    _settle(engine, manifest, settings, clients)
     engine.check(manifest, formats)
-    _register(engine, sql.CHECK_VIEWS)
+    _register(engine, sql.CHECK_VIEWS, manifest)
     with _failure_entered(engine, settings, clients):
         books.check_files(engine.rows(sql.statement("unbalanced_files")))
     outcomes = engine.rows("SELECT source_file, raw_format, reason, records FROM outcomes")
-    log_types = sorted({formats[row["raw_format"]].log_type for row in outcomes if row["reason"] is None})
+    passed = {row["raw_format"] for row in outcomes if row["reason"] is None}
+    log_types = sorted({formats[name].log_type for name in passed - {EVENTS_FORMAT}})
     for log_type in log_types:
         engine.replace_silver(log_type, lake.silver_day_prefix(log_type, settings.process_date))
     _clear_other_log_types(log_types, settings, clients)
@@ -117,13 +128,28 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
     return _summary(outcomes, settings)
 
 
-def aggregate(engine: Engine, settings: JobSettings, clients: Clients) -> list[dict[str, Any]]:
+def _settle(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> None:
+    """Finds out which events count: those of requests that have arrived or been refused as a whole."""
+    events = day_events.find(manifest, settings, clients, refusals=True)
+    engine.open_events(events)
+    _register(engine, sql.EVENT_VIEWS, manifest)
+    if manifest.receipts is None:
+        return
+    lost = engine.rows(sql.statement("lost_requests"))
+    if lost:
+        refused = day_events.refuse_lost(lost, settings, clients)
+        engine.open_events(replace(events, refusals=[*events.refusals, *refused]))
+        _register(engine, sql.EVENT_VIEWS, manifest)
+
+
+def aggregate(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> list[dict[str, Any]]:
     """Publishes the day's gold and answers with its books.
 
-    The engine has opened the manifest. Raises BooksError or LockLostError, and publishes nothing.
+    The engine has opened the manifest, and the events. Raises BooksError or LockLostError, and publishes nothing.
     """
     engine.read_day()
-    _register(engine, sql.DAY_VIEWS)
+    _register(engine, sql.DAY_VIEWS, manifest)
+    _stay_dirty_for_what_is_on_its_way(engine, manifest, settings, clients)
     staged = publish.Publication.of(settings.run_id)
     with _failure_entered(engine, settings, clients):
         books.check_files(engine.rows(sql.statement("unbalanced_files")))
@@ -137,9 +163,22 @@ def aggregate(engine: Engine, settings: JobSettings, clients: Clients) -> list[d
     return quality
 
 
-def _register(engine: Engine, views: Mapping[str, str]) -> None:
+def _register(engine: Engine, views: Mapping[str, str], manifest: Manifest) -> None:
+    kept = sql.SMALL_VIEWS + (sql.KEPT_EVENT_VIEWS if manifest.receipts else ())
     for name, statement in views.items():
-        engine.view(name, sql.statement(statement), keep=name in sql.SMALL_VIEWS)
+        engine.view(name, sql.statement(statement), keep=name in kept)
+
+
+def _stay_dirty_for_what_is_on_its_way(
+    engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients
+) -> None:
+    """Whoever releases the day finds it changed since it was locked, and the next sweep processes it again."""
+    if manifest.receipts is None:
+        return
+    [pending] = engine.rows(sql.statement("pending_requests"))
+    if pending["requests"]:
+        state = DayState(clients.ledger, settings.process_date, settings.run_id)
+        state.update("ADD changes :one", {}, {":one": 1})
 
 
 @contextmanager

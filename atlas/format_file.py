@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from atlas.log_format import CONTAINERS, MAPPED_COLUMNS, SYNTAXES, Delimited, LogFormat, Source
-from atlas.schema import LOGS
+from atlas.schema import EVENTS_FORMAT, LOGS
 from atlas.toml_table import FormatError, TomlTable
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -30,6 +30,8 @@ def parse_format(name: str, text: str, others: Mapping[str, str] = MappingProxyT
     file = f"{name}.toml"
     if not _NAME.fullmatch(name):
         raise FormatError(f"{file}: the file's name: expected lower-case letters, digits and _")
+    if name == EVENTS_FORMAT:
+        raise FormatError(f"{file}: the file's name: the books call events by it that come over the events API")
     top = TomlTable(file, _toml(file, text))
     model = top.maybe("like", "the name of another format, which is like no third one")
     if model is not None:

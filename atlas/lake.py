@@ -22,6 +22,12 @@ LOGS = PROCESSED + "logs/"
 REJECTED_FILES = REJECTED + "system/lambda/"
 REJECTED_RUNS = REJECTED + "system/glue/"
 REJECTED_RECORDS = REJECTED + "data_quality/"
+REFUSED_EVENTS = REJECTED + "events/refused/"
+"""Events that the forwarder refused: each request's of a day are one object."""
+UNDELIVERED_EVENTS = REJECTED + "events/failed/"
+"""What the delivery stream could not write: its own documents, by the kind of error and the day it gave up."""
+EVENT_ZONES = (EVENTS, REFUSED_EVENTS, UNDELIVERED_EVENTS)
+"""Where a day's run finds events."""
 MANIFESTS = PROCESSED + "_manifests/"
 STAGING = ANALYTICS + "_staging/"
 """Names that start with `_` are invisible to Athena, Spark and crawlers."""
@@ -84,6 +90,21 @@ def stem(raw_key: str) -> str:
     """The file name before its first dot, in characters that no path, URL or SQL engine rewrites."""
     name = raw_key.rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]
     return _STEM.sub("-", name).strip("-")[:64] or "file"
+
+
+def events_day_prefix(day: date) -> str:
+    """Where the events of one day lie, an hour a folder, with a slash at the end."""
+    return f"{EVENTS}{day_partition(day)}/"
+
+
+def refused_events_prefix(day: date) -> str:
+    """Where the events lie that the forwarder refused and that count for one day, with a slash at the end."""
+    return f"{REFUSED_EVENTS}{day_partition(day)}/"
+
+
+def refused_events_key(day: date, client_id: str, request_id: str) -> str:
+    """The object of what the forwarder refused of one request: the same for every delivery of it."""
+    return f"{refused_events_prefix(day)}{client_id}.{_short_hash(request_id)}.ndjson"
 
 
 @dataclass(frozen=True)
@@ -169,6 +190,24 @@ def staged_table_prefix(staging: str, table: str) -> str:
 def manifest_key(day: date, run_id: str) -> str:
     """The list of validated objects, with counts, that a run of a day goes by."""
     return f"{MANIFESTS}date={day.isoformat()}/{run_id}.json"
+
+
+def receipts_key(day: date, run_id: str) -> str:
+    """What the ledger said of the day's events, a line of JSON a receipt, beside the run's manifest."""
+    return f"{MANIFESTS}date={day.isoformat()}/{run_id}.receipts.ndjson"
+
+
+def run_refusals_key(day: date, run_id: str, what: str) -> str:
+    """Events that a run itself found to be refused, beside its manifest."""
+    return f"{MANIFESTS}date={day.isoformat()}/{run_id}.{what}.ndjson"
+
+
+def gave_up_on(undelivered_key: str) -> date:
+    """The day on which the delivery stream wrote of what it could not deliver. Raises KeyMismatchError."""
+    try:
+        return date.fromisoformat(undelivered_key.removeprefix(UNDELIVERED_EVENTS).split("/")[1])
+    except (IndexError, ValueError):
+        raise KeyMismatchError(f"{undelivered_key!r} is no key of undelivered events") from None
 
 
 def failed_run_key(day: date, run_id: str) -> str:

@@ -2,6 +2,7 @@
 
     FILE#<raw key>       META              version, state and reason of a landed object, and what it counts for
     DAY#<YYYY-MM-DD>     FILE#<raw key>    what that file gave to this day
+    DAY#<YYYY-MM-DD>     EVENTS#<batch>    what requests of the events API gave to this day: atlas/event_receipts.py
     DAY#<YYYY-MM-DD>     OBSOLETE#<...>    validated objects of this day that no manifest will name any more
     DAY#<YYYY-MM-DD>     STATE             dirty, change counter, lock, last run, publication under way
     HASH#<content hash>  FILE              which file counts for these bytes, and a counter of claims
@@ -39,6 +40,8 @@ LOCK_OWNER = "lock_owner"
 """Of a day's state: the run that holds the day's lock. The state machine locks and releases the day."""
 FAILURES = "failures"
 """Of a day's state: how many runs failed since the day last changed or was published."""
+EVENT_BYTES = "event_bytes"
+"""Of a day's state: about how many bytes of events it has, by which an engine is chosen. Repeated ones count."""
 PUBLISHING = "publishing"
 """Of a day's state: the publication that has begun and may be half done, as `run_id` and staging `prefix`."""
 OBSOLETE = "OBSOLETE#"

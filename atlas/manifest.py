@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -18,12 +18,22 @@ from atlas.ledger import DayFile
 
 
 @dataclass(frozen=True)
+class Receipts:
+    """The run's list of accepted events, an object of the lake."""
+
+    key: str
+    lost_before: str
+    """Events that were accepted before this moment and have not arrived never will; ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """The files of one day as one run saw them."""
+    """The files of one day as one run saw them, and where it keeps what it saw of events, if there were any."""
 
     process_date: date
     run_id: str
     files: tuple[DayFile, ...]
+    receipts: Receipts | None = None
 
     @property
     def key(self) -> str:
@@ -58,7 +68,12 @@ class Manifest:
             {**file.to_item(), "records_in": records_in(file), "objects": file.objects()}
             for file in sorted(self.files, key=lambda file: file.raw_key)
         ]
-        document = {"process_date": self.process_date.isoformat(), "run_id": self.run_id, "files": files}
+        document = {
+            "process_date": self.process_date.isoformat(),
+            "run_id": self.run_id,
+            "receipts": asdict(self.receipts) if self.receipts else None,
+            "files": files,
+        }
         return json.dumps(document, indent=1, default=str, ensure_ascii=False)
 
     @classmethod
@@ -66,7 +81,8 @@ class Manifest:
         """The inverse of `to_json`."""
         document = json.loads(text)
         files = tuple(DayFile.from_item(item) for item in document["files"])
-        return cls(lake.parse_day(document["process_date"]), document["run_id"], files)
+        receipts = Receipts(**document["receipts"]) if document["receipts"] else None
+        return cls(lake.parse_day(document["process_date"]), document["run_id"], files, receipts)
 
 
 def records_in(file: DayFile) -> int:

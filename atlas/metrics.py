@@ -1,6 +1,7 @@
 """What Atlas counts: the name, unit and dimensions of each of its metrics, in the namespace of the stage.
 
     ingest   each file, put by the ingestion function in its log (CloudWatch's embedded metric format)
+    events   each token, authorization and batch of events, put by their functions in their logs
     day      each run of a day, put by `count_published` and `count_failed`, whichever engine ran it
     runs     each execution, put by statemachine/daily.asl.json
 
@@ -19,7 +20,7 @@ from atlas.clients import Clients
 from atlas.settings import JobSettings
 
 SERVICE = "service"
-INGEST, DAY, RUNS = "ingest", "day", "runs"
+INGEST, EVENTS, DAY, RUNS = "ingest", "events", "day", "runs"
 FEWEST_RECORDS = 100
 """A share of fewer records than these says nothing."""
 
@@ -36,6 +37,12 @@ ALARMS = (
     "no-gold",
     "glue-jobs-failed",
     "throttles",
+    "authorizations-failed",
+    "requests-refused",
+    "events-errors",
+    "events-queue-age",
+    "events-delivery",
+    "events-unconverted",
 )
 """What people are told of: an alarm of the stage and a heading of docs/runbook.md each. See stacks/alarms.py."""
 
@@ -71,6 +78,16 @@ BYTES = Metric("Bytes", "Bytes", INGEST)
 INGEST_DURATION = Metric("IngestDuration", "Milliseconds", INGEST)
 # Of each batch: what goes back to the queue
 FILES_FAILED = Metric("FilesFailed", "Count", INGEST)
+
+# Of each request for a token, and of each request with one
+TOKENS_ISSUED = Metric("TokensIssued", "Count", EVENTS)
+AUTHORIZATIONS_FAILED = Metric("AuthorizationsFailed", "Count", EVENTS)
+# Of each batch of requests: events, requests that go back to the queue, and what the delivery stream did not take
+# at once
+EVENTS_ACCEPTED = Metric("EventsAccepted", "Count", EVENTS)
+EVENTS_REFUSED = Metric("EventsRefused", "Count", EVENTS)
+REQUESTS_FAILED = Metric("RequestsFailed", "Count", EVENTS)
+DELIVERY_RETRIES = Metric("DeliveryRetries", "Count", EVENTS)
 
 # Of each publication of a day: a day that is published again counts again
 DAYS_PUBLISHED = Metric("DaysPublished", "Count", DAY)

@@ -100,6 +100,61 @@ class Names:
     def budget(self) -> str:
         return self._("budget")
 
+    # events
+    @property
+    def events_api(self) -> str:
+        return self._("events")
+
+    @property
+    def events_queue(self) -> str:
+        return self._("events")
+
+    @property
+    def events_dead_letter_queue(self) -> str:
+        return self._("events-dlq")
+
+    @property
+    def delivery_stream(self) -> str:
+        return self._("events")
+
+    @property
+    def usage_plan(self) -> str:
+        return self._("events")
+
+    @property
+    def token_function(self) -> str:
+        return self._("token")
+
+    @property
+    def authorizer_function(self) -> str:
+        return self._("authorizer")
+
+    @property
+    def forwarder_function(self) -> str:
+        return self._("forwarder")
+
+    @property
+    def rotation_function(self) -> str:
+        return self._("rotation")
+
+    @property
+    def signing_key(self) -> str:
+        """The secret that tokens are signed with."""
+        return f"atlas/{self.stage}/signing-key"
+
+    @property
+    def client_secrets(self) -> str:
+        """How the names of all clients' secrets begin."""
+        return f"atlas/{self.stage}/clients/"
+
+    def client_secret(self, client_id: str) -> str:
+        """One client's secret."""
+        return self.client_secrets + client_id
+
+    def client_key(self, client_id: str) -> str:
+        """The name of the API key by which the usage plan knows a client; access.usage_key makes its value."""
+        return f"atlas-client-{client_id}-{self.stage}"
+
     # monitoring
     def alarm(self, alarm_id: str) -> str:
         """One of `metrics.ALARMS`."""
@@ -142,8 +197,46 @@ class Names:
         return f"/atlas/{self.stage}/emptying"
 
     @property
+    def token_logs(self) -> str:
+        return f"/aws/lambda/{self.token_function}"
+
+    @property
+    def authorizer_logs(self) -> str:
+        return f"/aws/lambda/{self.authorizer_function}"
+
+    @property
+    def forwarder_logs(self) -> str:
+        return f"/aws/lambda/{self.forwarder_function}"
+
+    @property
+    def rotation_logs(self) -> str:
+        return f"/aws/lambda/{self.rotation_function}"
+
+    @property
+    def events_api_logs(self) -> str:
+        """A line a request of the events API."""
+        return f"/atlas/{self.stage}/events-api"
+
+    @property
+    def delivery_logs(self) -> str:
+        """What the delivery stream says of its errors."""
+        return f"/aws/kinesisfirehose/{self.delivery_stream}"
+
+    @property
     def log_groups(self) -> tuple[str, ...]:
-        return (self.ingest_logs, self.day_logs, self.job_error_logs, self.job_output_logs, self.state_machine_logs)
+        return (
+            self.ingest_logs,
+            self.day_logs,
+            self.job_error_logs,
+            self.job_output_logs,
+            self.state_machine_logs,
+            self.token_logs,
+            self.authorizer_logs,
+            self.forwarder_logs,
+            self.rotation_logs,
+            self.events_api_logs,
+            self.delivery_logs,
+        )
 
     # roles: one a service, none shared
     @property
@@ -169,3 +262,27 @@ class Names:
     @property
     def scheduler_role(self) -> str:
         return self._("eventbridge-role")
+
+    @property
+    def token_role(self) -> str:
+        return self._("lambda-token-role")
+
+    @property
+    def authorizer_role(self) -> str:
+        return self._("lambda-authorizer-role")
+
+    @property
+    def forwarder_role(self) -> str:
+        return self._("lambda-forwarder-role")
+
+    @property
+    def rotation_role(self) -> str:
+        return self._("lambda-rotation-role")
+
+    @property
+    def events_api_role(self) -> str:
+        return self._("api-gateway-role")
+
+    @property
+    def delivery_role(self) -> str:
+        return self._("firehose-role")

@@ -77,3 +77,17 @@ class RecordReason(_Reason):
     NO_EVENT_TIME = ("no_event_time", "The record's time is missing or cannot be read.")
     MISSING_FIELD = ("missing_field", "A required column has no value; `detail` names it.")
     INVALID_STATUS_CODE = ("invalid_status_code", "The status is not a whole number from 100 to 599.")
+    # of events that came over the events API
+    INVALID_EVENT = ("invalid_event", "The event breaks the schema of the events API; `detail` names the field.")
+    TIME_OUT_OF_RANGE = (
+        "time_out_of_range",
+        "The event's time is more than seven days before it was received, or more than five minutes after.",
+    )
+    NOT_CONVERTED = (
+        "not_converted",
+        "The delivery stream could not write the event as Parquet; `detail` is the error's code.",
+    )
+    NOT_DELIVERED = (
+        "not_delivered",
+        "The delivery stream took the event and has not written it for longer than it tries to.",
+    )

@@ -85,16 +85,46 @@ REJECTED_RECORDS = Table(
     columns=(
         Column("raw_format", "string", "The format that the record came in"),
         Column("reason", "string", "Why it was refused: a code of atlas/reasons.py"),
-        Column("detail", "string", "The column at fault, where there is one"),
-        Column("source_file", "string", "Key of the raw object that held the record"),
-        Column("source_line", "bigint", "Line, element or array index in the source, from 1"),
+        Column("detail", "string", "The column or field at fault, where there is one"),
+        Column("source_file", "string", "Key of the raw object that held the record; events/<client id>"),
+        Column(
+            "source_line",
+            "bigint",
+            "Line, element or array index in the source, from 1; of an event its place in the request",
+        ),
         Column("raw", "string", "The record's text"),
-        Column("log_id", "string", "Hash of the record's bytes; null if it could not be parsed"),
+        Column("log_id", "string", "Hash of the record's bytes, or an event's id; null if it could not be parsed"),
         Column("event_timestamp", "timestamp", "When it happened, UTC; null if that could not be read"),
-        Column("ingested_at", "timestamp", "When the source file landed in the lake, UTC"),
+        Column("ingested_at", "timestamp", "When the source file landed in the lake, or the event came in, UTC"),
+        Column("request_id", "string", "Of an event: the request that brought it"),
     ),
     partition_keys=DAY_KEYS,
 )
+
+EVENTS = Table(
+    name="events",
+    description="One row an event that came over the events API, as it was delivered: at least once. An event is "
+    "told apart by client_id and event_id.",
+    location=lake.EVENTS,
+    columns=(
+        Column("event_id", "string", "UUID, lower case; the client's own, or given by the server"),
+        Column("event_timestamp", "timestamp", "When it happened, UTC, as the client says"),
+        Column("user_id", "string", "Who did it"),
+        Column("action", "string", "What the user did, such as login"),
+        Column("device", "string", "What it was done with"),
+        Column("ip_address", "string", "The user's address, as the client says"),
+        Column("properties", "map<string,string>", "Whatever else the client says of it"),
+        Column("client_id", "string", "The client that sent it, by its token"),
+        Column("received_at", "timestamp", "When the request came in, UTC"),
+        Column("request_id", "string", "The request that brought it"),
+        Column("position", "int", "Its place in the request, from 1"),
+    ),
+    partition_keys=(*DAY_KEYS, Column("hour", "string", "UTC hour of the event, two digits")),
+)
+"""Written by the delivery stream. Its partitions are projected: nobody announces them."""
+
+EVENTS_FORMAT = "events"
+"""What stands for the format in the books of events. No log format has this name."""
 
 _COUNTS = "map<string,bigint>"
 _RUN_ID = Column("run_id", "string", "The run that published the day; rows with the same one belong together")
@@ -141,17 +171,35 @@ HOURLY_ACTIVITY = Table(
     partition_keys=DATE_KEY,
 )
 
+DAILY_ACTIONS = Table(
+    name="daily_actions",
+    description="Gold: what users did, one row a day, source and action.",
+    location=lake.gold_table_prefix("daily_actions"),
+    columns=(
+        Column("action", "string", "What was done, such as login"),
+        Column("source", "string", "logs: the action column of log files; events: the events API"),
+        Column("events", "bigint", "How often: published records, or distinct events"),
+        Column("users", "bigint", "Distinct users who did it"),
+        _RUN_ID,
+    ),
+    partition_keys=DATE_KEY,
+)
+
 FILE_BOOKS = Table(
     name="file_books",
     description="Gold: the books. records_in = published + duplicates + rejected, for each file and day.",
     location=lake.gold_table_prefix("file_books"),
     columns=(
-        Column("source_file", "string", "Key of the raw object that held the records"),
-        Column("raw_format", "string", "Its format"),
-        Column("records_in", "bigint", "Records that it holds for the day, by the ledger"),
-        Column("normalized", "bigint", "Those in silver"),
+        Column("source_file", "string", "Key of the raw object that held the records; events/<client id>"),
+        Column("raw_format", "string", "Its format; events if they came over the events API"),
+        Column("records_in", "bigint", "Records that it holds for the day, or events accepted, by the ledger"),
+        Column("normalized", "bigint", "Those in silver, or in events"),
         Column("rejected", "bigint", "Those in rejected_records"),
-        Column("duplicates", "bigint", "Those of silver that another file holds as well, and that count there"),
+        Column(
+            "duplicates",
+            "bigint",
+            "Those of silver that another file holds as well, and that count there; events sent again",
+        ),
         Column("published", "bigint", "Those that gold counts"),
         _RUN_ID,
     ),
@@ -164,16 +212,17 @@ DATA_QUALITY = Table(
     "The last attempt at a day, if it failed, is here beside what is published.",
     location=lake.gold_table_prefix("data_quality"),
     columns=(
-        Column("raw_format", "string", "Format; (none) in the one row of a day on which nothing came"),
-        Column("files", "bigint", "Files that gave records to the day"),
-        Column("records_in", "bigint", "Records that those files hold for the day, by the ledger"),
-        Column("normalized", "bigint", "Records in silver"),
+        Column("raw_format", "string", "Format; events; (none) in the one row of a day on which nothing came"),
+        Column("files", "bigint", "Files that gave records to the day; of events, clients"),
+        Column("records_in", "bigint", "Records that those files hold for the day, events accepted, by the ledger"),
+        Column("normalized", "bigint", "Records in silver, or events that arrived"),
         Column("rejected", "bigint", "Records in rejected_records"),
         Column("rejected_by_reason", _COUNTS, "Those by reason"),
         Column(
             "duplicates",
             "bigint",
-            "Records of silver that another file had brought already; null in an attempt that never counted them",
+            "Records of silver that another file had brought already, events sent again; null in an attempt that "
+            "never counted them",
         ),
         Column("published", "bigint", "Records that gold counts, or would count had the attempt not failed"),
         Column("run_id", "string", "The run that published the day, or tried to"),
@@ -186,7 +235,10 @@ DATA_QUALITY = Table(
     partition_keys=DATE_KEY,
 )
 
-GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, FILE_BOOKS, DATA_QUALITY)
+GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, DAILY_ACTIONS, FILE_BOOKS, DATA_QUALITY)
 """In the order of publishing: data_quality is the receipt and goes last."""
 
-TABLES = (LOGS, REJECTED_RECORDS, *GOLD_TABLES)
+CRAWLED_TABLES = (LOGS, REJECTED_RECORDS, *GOLD_TABLES)
+"""Those whose partitions the crawlers enter in the catalog."""
+
+TABLES = (*CRAWLED_TABLES, EVENTS)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Self, get_type_hints
 
 from atlas import lake
+from atlas.timestamps import parse_time
 
 
 class SettingsError(ValueError):
@@ -22,9 +23,18 @@ def _parse(name: str, kind: Any, text: str) -> Any:
     try:
         if kind is date:
             return lake.parse_day(text)
+        if kind is datetime:
+            return _moment(text)
         return kind(text)
     except ValueError as fault:
         raise SettingsError(f"{name}: {fault}") from fault
+
+
+def _moment(text: str) -> datetime:
+    moment = parse_time(text)
+    if moment is None:
+        raise ValueError(f"{text!r} is not a time: expected ISO 8601, such as 2024-11-30T00:20:00Z")
+    return moment
 
 
 def _build(cls: type[Any], spelled: Mapping[str, str], values: Mapping[str, str], remedy: str) -> Any:
@@ -111,3 +121,49 @@ class JobSettings(_Arguments):
     metrics_namespace: str
     process_date: date
     run_id: str
+    as_of: datetime
+    """When the run was asked for: events that were accepted long before that have been lost on their way."""
+
+    @classmethod
+    def of_run(cls, told: DaySettings, run: Mapping[str, str]) -> Self:
+        """What the stack tells the day function, and the state machine of a run. Raises SettingsError."""
+        values = {**dataclasses.asdict(told), **run}
+        built = _build(cls, {field.name: field.name for field in dataclasses.fields(cls)}, values, "name them")
+        assert isinstance(built, cls)  # noqa: S101 - for the type checker
+        return built
+
+
+@dataclass(frozen=True)
+class TokenSettings(_Environment):
+    """What the token function is told. The names of all clients' secrets begin with `client_secrets`."""
+
+    stage: str
+    signing_key: str
+    client_secrets: str
+
+
+@dataclass(frozen=True)
+class AuthorizerSettings(_Environment):
+    """What the authorizer is told. `audience` is what tokens must be for: see atlas/access.py."""
+
+    stage: str
+    audience: str
+    signing_key: str
+    client_secrets: str
+
+
+@dataclass(frozen=True)
+class ForwarderSettings(_Environment):
+    """What the forwarder is told."""
+
+    bucket: str
+    ledger_table: str
+    delivery_stream: str
+
+
+@dataclass(frozen=True)
+class RotationSettings(_Environment):
+    """What the rotation function is told: by their names it tells keys from clients' secrets."""
+
+    signing_key: str
+    client_secrets: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -113,4 +113,4 @@ def clients(folder: Path) -> Clients:
 
 def settings(day: date) -> JobSettings:
     """The arguments of a run of the day."""
-    return JobSettings(BUCKET, "ledger", "topic", "orders", "Atlas/bench", day, "bench")
+    return JobSettings(BUCKET, "ledger", "topic", "orders", "Atlas/bench", day, "bench", datetime.now(UTC))

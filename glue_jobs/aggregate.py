@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from atlas import day, lake
+from atlas import day, day_events, lake
 from atlas.clients import Clients
 from atlas.manifest import Manifest
 from atlas.settings import JobSettings
@@ -20,5 +20,6 @@ def aggregate(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     manifest = Manifest.from_json(clients.s3.get_object(Bucket=settings.bucket, Key=key)["Body"].read().decode())
     with closing(SparkEngine(spark, clients.s3, settings)) as engine:
         engine.open(manifest)
-        quality = day.aggregate(engine, settings, clients)
+        engine.open_events(day_events.find(manifest, settings, clients, refusals=False))
+        quality = day.aggregate(engine, manifest, settings, clients)
     return {"process_date": settings.process_date.isoformat(), "run_id": settings.run_id, "books": quality}

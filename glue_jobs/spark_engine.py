@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's docs do
 
 from atlas import envelope, lake, mapping, sql
 from atlas.day import silver_prefixes
+from atlas.day_events import DayEvents
 from atlas.formats import LogFormat
 from atlas.manifest import Manifest
 from atlas.objects import list_keys
@@ -29,7 +30,8 @@ _READING: dict[str, bool | float | int | str | None] = {
 are narrower, and make nulls of the whole line."""
 
 _MANIFEST_DDL = (
-    "run_id STRING, files ARRAY<STRUCT<raw_key: STRING, format: STRING, landed_at: TIMESTAMP, "
+    "run_id STRING, receipts STRUCT<lost_before: TIMESTAMP>, "
+    "files ARRAY<STRUCT<raw_key: STRING, format: STRING, landed_at: TIMESTAMP, "
     "records_in: BIGINT, objects: ARRAY<STRING>>>"
 )
 
@@ -58,7 +60,24 @@ class SparkEngine:
         )
         F.broadcast(objects).createOrReplaceTempView("manifest_objects")
         day_of_week = F.lit(f"{manifest.process_date:%A}").alias("day_of_week")
-        document.select("run_id", day_of_week).createOrReplaceTempView("run")
+        lost_before = F.col("receipts.lost_before").alias("lost_before")
+        document.select("run_id", day_of_week, lost_before).createOrReplaceTempView("run")
+
+    def open_events(self, events: DayEvents) -> None:
+        """Reads them where they are."""
+        keys: dict[str, Sequence[str]] = {
+            "event_receipts": [events.receipts] if events.receipts else [],
+            "event_refusals": events.refusals,
+            "event_rows": events.objects,
+        }
+        for name, ddl in sql.EVENT_INPUTS.items():
+            urls = [self._url(key) for key in keys[name]]
+            read = self._spark.read.schema(ddl)
+            if not urls:
+                frame = self._never(ddl)
+            else:
+                frame = read.parquet(*urls) if name == "event_rows" else read.json(urls, lineSep="\n")
+            frame.createOrReplaceTempView(name)
 
     def check(self, manifest: Manifest, formats: Mapping[str, LogFormat]) -> None:
         """Every record is mapped once, and kept for the writes that follow."""
@@ -69,7 +88,11 @@ class SparkEngine:
             statement = mapping.normalize_sql(formats[name], view, manifest.process_date)
             frames.append(self._spark.sql(statement))
         nothing = LOGS.ddl() + ", " + mapping.CHECK_DDL
-        checked = (reduce(DataFrame.unionByName, frames) if frames else self._nothing(nothing)).persist()
+        logs = reduce(DataFrame.unionByName, frames) if frames else self._nothing(nothing)
+        if manifest.receipts:
+            events = self._spark.sql(sql.statement("refused_event_records"))
+            logs = logs.unionByName(events, allowMissingColumns=True)
+        checked = logs.persist()
         checked.createOrReplaceTempView("checked")
         checked.where(F.col("reason").isNotNull()).createOrReplaceTempView("refused")
 
@@ -80,7 +103,8 @@ class SparkEngine:
 
     def replace_refused(self, prefix: str) -> None:
         """The few objects that hold refused records without a text are read once more for it."""
-        without_text = self._spark.table("refused").where(F.col("raw").isNull()).select("object_key").distinct()
+        without_text = self._spark.table("refused").where("raw IS NULL AND object_key IS NOT NULL")
+        without_text = without_text.select("object_key").distinct()
         keys = sorted(row["object_key"] for row in without_text.collect())
         self._record_texts(keys).createOrReplaceTempView("record_texts")
         self._replace(self._spark.sql(sql.statement("refused_records")), REJECTED_RECORDS, prefix)
@@ -159,6 +183,12 @@ class SparkEngine:
         """
         columns = [F.col(column.name).cast(column.type).alias(column.name) for column in table.columns]
         return frame.select(*columns).union(self._nothing(table.ddl()))
+
+    def _never(self, ddl: str) -> DataFrame:
+        """The same in a form that Spark takes out of whatever it is part of, before it runs."""
+        columns = (column.split(" ", 1) for column in ddl.split(", "))
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns)
+        return self._spark.sql(f"SELECT {nulls} WHERE 1 = 0")
 
     def _nothing(self, ddl: str) -> DataFrame:
         """No rows of these columns, which come from the JVM: Python's would go through a Python worker."""

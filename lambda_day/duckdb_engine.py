@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from atlas import mapping, sql
+from atlas.day_events import DayEvents
 from atlas.formats import LogFormat
 from atlas.manifest import Manifest, records_in
 from atlas.objects import delete_keys, list_keys, put_files
@@ -60,8 +61,28 @@ class DuckdbEngine:
             {"object_key": "VARCHAR", "source_file": "VARCHAR", "ingested_at": "TIMESTAMPTZ"},
             [(key, file.raw_key, file.landed_at) for file in manifest.files for key in file.objects()],
         )
-        day_of_week = f"{manifest.process_date:%A}"
-        self._table("run", {"run_id": "VARCHAR", "day_of_week": "VARCHAR"}, [(manifest.run_id, day_of_week)])
+        lost_before = manifest.receipts.lost_before if manifest.receipts else None
+        self._table(
+            "run",
+            {"run_id": "VARCHAR", "day_of_week": "VARCHAR", "lost_before": "TIMESTAMPTZ"},
+            [(manifest.run_id, f"{manifest.process_date:%A}", lost_before)],
+        )
+
+    def open_events(self, events: DayEvents) -> None:
+        """Brings them to scratch, where they stay; what is there already is not brought again."""
+        receipts = [events.receipts] if events.receipts else []
+        texts = {"event_receipts": receipts, "event_refusals": events.refusals}
+        for name, ddl in sql.EVENT_INPUTS.items():
+            columns, keys = _of_ddl(ddl), texts.get(name, events.objects)
+            files = envelopes.listed(self._scratch.keep(keys))
+            read = (
+                f"read_json({files}, format = 'newline_delimited', columns = {columns})"
+                if name in texts
+                else f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+            )
+            cast = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in columns.items())
+            nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
+            self._view(name, f"SELECT {cast} FROM {read}" if keys else f"SELECT {nulls} WHERE 1 = 0")
 
     def check(self, manifest: Manifest, formats: Mapping[str, LogFormat]) -> None:
         """Chunk by chunk, so that neither memory nor scratch grows with the day's text."""
@@ -70,6 +91,7 @@ class DuckdbEngine:
         batches = self._scratch.batches(keys for _, keys in chunks)
         for number, ((name, _), files) in enumerate(zip(chunks, batches, strict=True)):
             self._check_chunk(formats[name], files, manifest, number)
+        self._run(f"INSERT INTO {REJECTED_RECORDS.name} BY NAME {sql.statement('refused_event_records')}")
         self._view("logs", self._silver_rows())
         self._view(
             "checked",
@@ -222,6 +244,11 @@ def connect(limits: Limits, spilled: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(sql.statement("duckdb_macros"))
     connection.execute((resources.files("lambda_day") / "json_text.sql").read_text(encoding="utf-8"))
     return connection
+
+
+def _of_ddl(ddl: str) -> dict[str, str]:
+    """Column -> DuckDB's type, from Spark DDL of plain types."""
+    return {name: _TYPES[kind.lower()] for name, kind in (column.split(" ") for column in ddl.split(", "))}
 
 
 def _columns(table: Table) -> str:

@@ -28,7 +28,7 @@ def select_fields(log_format: LogFormat, files: Iterable[Path], root: Path) -> s
     )
     return (
         f"SELECT {_object_key(root)}, event_time, line, record_id, error, raw{texts} "
-        f"FROM read_json({_listed(files)}, {_READING}, columns = {{{_HEADER}, record: {_quoted(_type(names))}}})"
+        f"FROM read_json({listed(files)}, {_READING}, columns = {{{_HEADER}, record: {_quoted(_type(names))}}})"
     )
 
 
@@ -37,7 +37,7 @@ def select_keys(log_format: LogFormat, files: Iterable[Path]) -> str:
     wanted = ", ".join(map(_quoted, log_format.source_keys()))
     return (
         f"SELECT DISTINCT key FROM (SELECT unnest(json_keys(record)) AS key "
-        f"FROM read_json({_listed(files)}, {_READING}, columns = {{record: 'JSON'}})) WHERE key IN ({wanted})"
+        f"FROM read_json({listed(files)}, {_READING}, columns = {{record: 'JSON'}})) WHERE key IN ({wanted})"
     )
 
 
@@ -81,7 +81,7 @@ def select_texts(files: Iterable[Path], root: Path) -> str:
     return (
         f"SELECT r.object_key, r.source_line, regexp_extract(e.json, {_quoted(envelope.RECORD_TEXT)}, 2) AS text "
         f"FROM (SELECT {_object_key(root)}, split_part(left(CAST(json AS VARCHAR), 80), ',', 2) AS line, json "
-        f"FROM read_ndjson_objects({_listed(files)}, {_READING})) AS e "
+        f"FROM read_ndjson_objects({listed(files)}, {_READING})) AS e "
         "JOIN (SELECT object_key, source_line, '\"line\":' || source_line AS line FROM refused "
         "WHERE raw IS NULL) AS r ON r.line = e.line AND r.object_key = e.object_key"
     )
@@ -118,7 +118,8 @@ def _type(names: Collection[str]) -> str:
     return "STRUCT(" + ", ".join('"' + name.replace('"', '""') + '" JSON' for name in names) + ")"
 
 
-def _listed(files: Iterable[Path]) -> str:
+def listed(files: Iterable[Path]) -> str:
+    """Files as a list of DuckDB."""
     return "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from atlas import lake
 from atlas.clients import Clients
 from atlas.objects import AT_ONCE
 from atlas.scratch import own_folder
@@ -42,9 +40,8 @@ def _clients() -> Clients:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Runs `{"process_date": "YYYY-MM-DD", "run_id": "..."}` and answers with the summary."""
-    told = dataclasses.asdict(_settings())
-    settings = JobSettings(**told, process_date=lake.parse_day(event["process_date"]), run_id=event["run_id"])
+    """Runs `{"process_date": "YYYY-MM-DD", "run_id": "...", "as_of": "ISO 8601"}` and answers with the summary."""
+    settings = JobSettings.of_run(_settings(), event)
     limits = Limits.of(memory_mb(os.environ), context.get_remaining_time_in_millis())
     summary = run(settings, _clients(), limits, own_folder(JOB))
     logger.info("day", extra={"summary": summary})

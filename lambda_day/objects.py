@@ -51,6 +51,19 @@ class Scratch:
             while coming:
                 yield from _lent(coming.popleft())
 
+    def keep(self, keys: Iterable[str]) -> list[Path]:
+        """The files of objects that are not packed. They stay; those that are there are not brought again."""
+
+        def bring(key: str) -> Path:
+            file = self.folder / key
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._s3.download_file(self._bucket, key, str(file), Config=_ONE_THREAD)
+            return file
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(bring, keys))
+
     def _bring(self, key: str) -> Path:
         file = self.folder / key
         file.parent.mkdir(parents=True, exist_ok=True)

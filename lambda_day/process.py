@@ -55,7 +55,7 @@ def process(settings: JobSettings, clients: Clients, limits: Limits, scratch: Pa
         ):
             engine.open(manifest)
             summary = day.normalize(engine, manifest, settings, clients)
-            quality = day.aggregate(engine, settings, clients)
+            quality = day.aggregate(engine, manifest, settings, clients)
     return {**summary, "books": quality}
 
 

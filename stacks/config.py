@@ -98,6 +98,22 @@ class JobsConfig:
 
 
 @dataclass(frozen=True)
+class EventsConfig:
+    """The events API: gateway, forwarder, delivery stream, rotation of keys."""
+
+    client_requests_per_second: Annotated[int, Between(1, 10_000)]
+    """Of each client; the usage plan's rate. In a burst twice as many."""
+    requests_per_second: Annotated[int, Between(1, 10_000)]
+    """Of all clients together; the stage's rate. In a burst twice as many."""
+    max_concurrency: Annotated[int, Between(2, 1000)]
+    """How many batches the forwarder works on at once."""
+    buffer_seconds: Annotated[int, Between(60, 900)]
+    """How long the delivery stream gathers events before it writes them."""
+    rotation_days: Annotated[int, Between(1, 365)]
+    """How often the signing key and the clients' secrets are renewed."""
+
+
+@dataclass(frozen=True)
 class OrchestrationConfig:
     """The state machine and its schedules."""
 
@@ -183,6 +199,7 @@ class StageConfig:
     ingestion: IngestionConfig
     day: DayConfig
     jobs: JobsConfig
+    events: EventsConfig
     orchestration: OrchestrationConfig
     queries: QueriesConfig
     alarms: AlarmsConfig

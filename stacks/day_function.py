@@ -49,6 +49,10 @@ def day_statements(arns: Arns, names: Names) -> list[Statement]:
         allow_objects("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         # Without it, an object that is gone reads as forbidden instead of as missing.
         listing("TellMissingFromForbidden", arns.bucket, lake.VALIDATED),
+        allow_objects("ReadEvents", ["s3:GetObject"], arns.objects(*lake.EVENT_ZONES)),
+        listing("FindEvents", arns.bucket, *lake.EVENT_ZONES),
+        # What the run itself has written there of events.
+        allow_objects("ReadReceipts", ["s3:GetObject"], arns.objects(lake.MANIFESTS)),
         # What the day had before, and what a run that died has left in staging.
         listing("FindWhatGoes", arns.bucket, *replaced),
         allow_objects("RemoveWhatGoes", ["s3:DeleteObject"], arns.objects(*replaced)),

@@ -155,6 +155,8 @@ def job_statements(arns: Arns, names: Names, code: list[s3_assets.Asset]) -> lis
         # What the ledger calls obsolete. The day's lock keeps other runs from reading it meanwhile.
         allow_objects("RemoveObsolete", ["s3:DeleteObject"], arns.objects(lake.VALIDATED)),
         listing("ListZones", arns.bucket, lake.VALIDATED, *written),
+        allow_objects("ReadEvents", ["s3:GetObject"], arns.objects(*lake.EVENT_ZONES)),
+        listing("FindEvents", arns.bucket, *lake.EVENT_ZONES),
         # S3A asks whether a folder, and each folder above it, is an object of that name: a HEAD, and a listing.
         allow("ProbeFolders", ["s3:GetObject"], arns.folders(*written)),
         allow("ProbeParents", ["s3:ListBucket"], [arns.bucket], {"StringLike": {"s3:prefix": parents(*written)}}),
@@ -185,8 +187,8 @@ def job_statements(arns: Arns, names: Names, code: list[s3_assets.Asset]) -> lis
 
 def crawler_statements(arns: Arns) -> list[Statement]:
     """What both crawlers may do."""
-    places = [table.location for table in schema.TABLES]
-    tables = [arns.table(table.name) for table in schema.TABLES]
+    places = [table.location for table in schema.CRAWLED_TABLES]
+    tables = [arns.table(table.name) for table in schema.CRAWLED_TABLES]
     return [
         allow_objects("ReadTables", ["s3:GetObject"], arns.objects(*places)),
         listing("ListTables", arns.bucket, *places),

@@ -91,7 +91,12 @@ def day(
     table(connection, "rejected_records", _REJECTED, refused)
     manifest = [("source_file", pa.string()), ("raw_format", pa.string()), ("records", pa.int64())]
     table(connection, "manifest", manifest, files)
-    connection.execute("CREATE TEMP TABLE run AS SELECT 'run-1' AS run_id, 'Friday' AS day_of_week")
+    connection.execute(
+        "CREATE TEMP TABLE run AS "
+        "SELECT 'run-1' AS run_id, 'Friday' AS day_of_week, CAST(NULL AS TIMESTAMPTZ) AS lost_before"
+    )
+    for name, ddl in sql.EVENT_INPUTS.items():
+        connection.execute(f"CREATE TEMP TABLE {name} ({ddl})")
     for view, statement in sql.DAY_VIEWS.items():
         connection.execute(f"CREATE TEMP VIEW {view} AS {sql.statement(statement)}")
     return connection

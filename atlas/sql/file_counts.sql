@@ -1,5 +1,5 @@
--- Each file's records: what the manifest says it holds of the day, and what became of them. A file that the manifest
--- does not know, but of which records were found, is here too: it is out of balance.
+-- Each file's records, and each client's events: what the ledger says came to the day, and what became of them. A file
+-- that it does not know, but of which records were found, is here too: it is out of balance.
 WITH found AS (
   SELECT
     source_file,
@@ -15,5 +15,5 @@ SELECT
   coalesce(m.records, 0) AS records_in,
   coalesce(f.normalized, 0) AS normalized,
   coalesce(f.rejected, 0) AS rejected
-FROM manifest AS m
+FROM came AS m
 FULL JOIN found AS f ON f.source_file = m.source_file

@@ -12,6 +12,7 @@ from atlas.ledger import LOCK_OWNER, day_state_key
 from atlas.settings import JobSettings
 from lambda_day.limits import Limits
 from lambda_day.process import run
+from tests.engines.delivered_events import some_of_everything
 from tests.lake_under_test import FRIDAY, LakeUnderTest, lake_under_test
 
 LIMITS = Limits.of(1769, 900_000)
@@ -67,8 +68,8 @@ def body(*lines: str) -> bytes:
 EVENT = '{"timestamp": "2024-11-29T10:00:00Z", "user_id": "u1", "action": "login"}'
 
 
-def changed_day(scratch: Path) -> Remembered:
-    """Friday was published and has changed: a file was corrected, one was emptied, one holds a copy of a record."""
+def changed_day(scratch: Path, *, events: bool) -> Remembered:
+    """Friday was published and has changed: a file was corrected, one emptied, one has a copy."""
     with lake_under_test() as lake:
         lake.drop("raw/a.ndjson", body(access(1), access(2), "{"))
         lake.drop("raw/app_log/b.log", body(EVENT))
@@ -76,4 +77,6 @@ def changed_day(scratch: Path) -> Remembered:
         lake.drop("raw/a.ndjson", body(access(2), access(3)))
         lake.drop("raw/app_log/b.log", b"")
         lake.drop("raw/c.ndjson", body(access(2), access(4), "{"))
+        if events:
+            some_of_everything(lake, FRIDAY)
         return Remembered.of(lake)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.engines.conftest import on_duckdb, on_spark
+from tests.engines.conftest import ADAPTIVE, on_duckdb, on_spark
+from tests.engines.delivered_events import some_of_everything
 from tests.engines.outputs import outputs
 from tests.engines.random_days import RandomDay
 from tests.lake_under_test import FRIDAY, LakeUnderTest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_glue_plans(session: SparkSession) -> Iterator[None]:
+    session.conf.set(ADAPTIVE, "true")
+    yield
+    session.conf.set(ADAPTIVE, "false")
 
 
 def _both(lake: LakeUnderTest, spark: SparkSession, scratch: Path, day: date) -> None:
@@ -38,6 +46,7 @@ def test_a_day_of_all_formats_and_all_troubles_comes_out_the_same(
     lake: LakeUnderTest, spark: SparkSession, tmp_path: Path
 ) -> None:
     _drop(lake, RandomDay(1, FRIDAY).files())
+    some_of_everything(lake, FRIDAY)
     _both(lake, spark, tmp_path, FRIDAY)
 
 

@@ -23,7 +23,7 @@ _STEP = 23
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Remembered:
-    return changed_day(tmp_path_factory.mktemp("scratch"))
+    return changed_day(tmp_path_factory.mktemp("scratch"), events=False)
 
 
 def result(lake: LakeUnderTest) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def test_the_handler_does_the_day_of_its_event_and_answers_with_the_summary(
     lake: LakeUnderTest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake.drop("raw/a.ndjson", records(3) + b"\n{")
-    event = {"process_date": "2024-11-29", "run_id": "run-7"}
+    event = {"process_date": "2024-11-29", "run_id": "run-7", "as_of": "2024-11-30T00:20:00.123Z"}
     answer = handler_module.handler(event, Context())
     assert json.loads(json.dumps(answer)) == answer
     assert (answer["run_id"], answer["records_in"], answer["rejected"]) == ("run-7", 4, 1)

@@ -281,6 +281,11 @@ def test_a_bad_format_is_an_error_that_names_file_key_and_what_was_expected(faul
         parse_format("door", text)
 
 
+def test_no_format_is_called_as_the_books_call_events() -> None:
+    with pytest.raises(FormatError, match=r"events\.toml: .*the events API"):
+        parse_format("events", GOOD)
+
+
 def test_every_shipped_format_loads_and_feeds_columns_of_logs() -> None:
     shipped = load_formats()
     assert {"ndjson", "json_gzip", "xml_errors", "app_log"} <= set(shipped)

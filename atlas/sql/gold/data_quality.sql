@@ -1,6 +1,6 @@
 -- The books, one row a format; one row of zeros named (none) if no file gave anything to the day.
-WITH came AS (
-  SELECT raw_format, count(*) AS files FROM manifest GROUP BY raw_format
+WITH files AS (
+  SELECT raw_format, count(*) AS files FROM came GROUP BY raw_format
 ),
 counted AS (
   SELECT
@@ -42,7 +42,7 @@ SELECT
   run.run_id AS run_id,
   'published' AS outcome
 FROM counted AS f
-LEFT JOIN came AS c ON c.raw_format = f.raw_format
+LEFT JOIN files AS c ON c.raw_format = f.raw_format
 LEFT JOIN refused AS r ON r.raw_format = f.raw_format
 CROSS JOIN run
 ORDER BY f.raw_format
