@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from atlas import lake
-from atlas_cli import books, dead_letters, demo, query, refusals, replay, status, withdraw
+from atlas_cli import books, client, dead_letters, demo, query, refusals, replay, status, withdraw
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.cost import show as cost
@@ -95,11 +96,18 @@ def _dead_letters(args: argparse.Namespace, say: Say) -> None:
         return
     rows = dead_letters.show(cloud)
     say.rows("Dead letters", dead_letters.for_people(rows, say))
-    if len(rows) == dead_letters.MOST:
-        say.note(f"These are the first {dead_letters.MOST:,}; there may be more.")
-    if rows:
-        say.note(f"The log of {cloud.names.ingest_function} says what happened. When it is mended, send them back:")
-        say.note("  atlas dead-letters --redrive")
+    if not rows:
+        return
+    counted = Counter(row["queue"] for row in rows)
+    if dead_letters.MOST in counted.values():
+        say.note(f"Of a queue, the first {dead_letters.MOST:,} are shown; there may be more.")
+    logs = [way.function for way in dead_letters.ways(cloud.names) if way.name in counted]
+    say.note(f"The log of {' and '.join(logs)} says what happened. When it is mended, send them back:")
+    say.note("  atlas dead-letters --redrive")
+
+
+def _client(args: argparse.Namespace, say: Say) -> None:
+    client.run(connect(args.stage), args.action, args.name, say)
 
 
 def _books(args: argparse.Namespace, say: Say) -> None:
@@ -136,7 +144,7 @@ def _generate(args: argparse.Namespace, say: Say) -> None:
 
 
 def _cost(args: argparse.Namespace, say: Say) -> None:
-    cost.show(args.stage, args.gb_per_day, args.files_per_day, say)
+    cost.show(args.stage, args.gb_per_day, args.files_per_day, args.events_per_day, say)
 
 
 def _day(text: str) -> date:
@@ -183,8 +191,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_days(made)
     made = verb("withdraw", _withdraw, "take the records of files out of every day again")
     made.add_argument("keys", nargs="+", metavar="KEY", help="a raw key, with or without raw/")
-    made = verb("dead-letters", _dead_letters, "what could not be delivered to ingestion")
-    made.add_argument("--redrive", action="store_true", help="send all of it back to the ingestion queue")
+    made = verb("dead-letters", _dead_letters, "what could not be ingested or forwarded, and was given up")
+    made.add_argument("--redrive", action="store_true", help="send all of it back to where it was to go")
+    made = verb("client", _client, "applications that may send events: their secrets, one each")
+    made.add_argument("action", choices=client.ACTIONS)
+    made.add_argument("name", nargs="?", metavar="NAME", help="lower-case letters, digits and hyphens")
     made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")
     made.add_argument("query", metavar="NAME|SQL")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
@@ -194,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("cost", _cost, "what a stage costs a month, beside CloudWatch Logs; needs no cloud", staged=False)
     made.add_argument("--gb-per-day", type=float, required=True, metavar="N", help="GB of text, not compressed")
     made.add_argument("--files-per-day", type=int, metavar="M", help="if not given, files of 50 MB of text")
+    made.add_argument("--events-per-day", type=int, default=0, metavar="N", help="over the events API")
     made.add_argument("--stage", default="prod", help="of cdk.json: prod if not given")
     made = verb("generate", _generate, "synthetic logs of every format, seeded", staged=False)
     made.add_argument("directory", type=Path, metavar="DIR")
