@@ -9,6 +9,7 @@ from atlas import schema
 from atlas.formats import LogFormat, Source, load_formats
 from atlas.reasons import FileReason, RecordReason
 from atlas_cli.cost import page as cost
+from atlas_cli.openapi import page as openapi
 from atlas_cli.project import ROOT
 
 DOCS = ROOT / "docs"
@@ -56,6 +57,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "formats.md": formats_page,
     "reasons.md": reasons_page,
     "cost.md": cost_page,
+    "openapi.json": openapi,
 }
 
 _HOW_TO = """\

@@ -22,6 +22,7 @@ CHANGING = frozenset(
         "DeleteItem",
         "TransactWriteItems",
         "Publish",
+        "PutRecordBatch",
     ]
 )
 
@@ -39,7 +40,8 @@ _NEVER = 10**9
 
 @dataclass
 class Interrupted:
-    """While it is entered, the `at`-th call of the clients fails, once; or dies, having taken effect.
+    """While it is entered, the `at`-th call of the clients fails, once; or dies, or loses its answer, having taken
+    effect.
 
     `calls` fills with the names of the calls; only those named in `only` are counted.
     """
@@ -47,6 +49,7 @@ class Interrupted:
     clients: Iterable[Any]
     at: int = _NEVER
     dies: bool = False
+    loses: bool = False
     only: Collection[str] | None = None
     watch: Callable[[], object] = lambda: None
     """Called before each call that counts."""
@@ -77,13 +80,15 @@ class Interrupted:
             self.watch()
             self.calls.append(name)
             self._own.number = len(self.calls)
-        if self._own.number == self.at and not self.dies:
+        if self._own.number == self.at and not (self.dies or self.loses):
             raise ClientError({"Error": {"Code": "InternalError", "Message": "try again"}}, name)
 
     def _after(self, **_: Any) -> None:
         if self.dies and self._own.number == self.at:
             self._dead = True
             raise DeadError
+        if self.loses and self._own.number == self.at:
+            raise ClientError({"Error": {"Code": "RequestTimeout", "Message": "no answer"}}, "AnyCall")
 
 
 @contextmanager

@@ -51,6 +51,19 @@ def test_the_contract_imports_nothing_but_the_standard_library() -> None:
             },
         ),
         ("glue_jobs", {"atlas", "glue_jobs", "boto3", "pyspark"}),
+        (
+            "lambda_events",
+            {
+                "atlas",
+                "lambda_events",
+                "boto3",
+                "botocore",
+                "aws_lambda_powertools",
+                "fastjsonschema",
+                "orjson",
+                "jwt",
+            },
+        ),
         ("lambda_day", {"atlas", "lambda_day", "boto3", "botocore", "duckdb", "isal", "aws_lambda_powertools"}),
     ],
 )
@@ -64,7 +77,7 @@ def test_prefixes_of_the_lake_are_spelled_in_one_module_only() -> None:
     zone = re.compile(r"[\"'](raw|validated|processed|analytics|rejected|archive|events)/")
     spelled = {
         str(path.relative_to(ROOT))
-        for package in ("atlas", "lambda_ingest", "lambda_day", "glue_jobs", "stacks", "atlas_cli")
+        for package in ("atlas", "lambda_ingest", "lambda_day", "lambda_events", "glue_jobs", "stacks", "atlas_cli")
         for path in (ROOT / package).rglob("*.py")
         if zone.search(path.read_text())
     }
