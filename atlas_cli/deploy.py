@@ -64,6 +64,7 @@ def find_place(config: StageConfig, session: boto3.Session | None = None) -> Pla
             f"{place.caller}: choose others"
         )
     _check_bootstrapped(place, session)
+    _check_api_logs(place, session)
     return place
 
 
@@ -78,6 +79,19 @@ def _check_bootstrapped(place: Place, session: boto3.Session) -> None:
         raise CommandError(f"{place.account} in {place.region} is not ready for the CDK: {how}") from fault
     if toolkit["StackStatus"] not in _READY:
         raise CommandError(f"the stack {TOOLKIT} is in state {toolkit['StackStatus']}: {how}")
+
+
+def _check_api_logs(place: Place, session: boto3.Session) -> None:
+    """A setting of the account, which is not a stage's to make: without it the events API cannot be deployed."""
+    try:
+        account = session.client("apigateway", region_name=place.region).get_account()
+    except ClientError:
+        return  # a pipeline's role may not look: CloudFormation will say
+    if not account.get("cloudwatchRoleArn"):
+        raise CommandError(
+            f"API Gateway may not write logs in {place.account}, {place.region}: give it a role, once, as "
+            "docs/deploy.md says"
+        )
 
 
 def plan(config: StageConfig, context: Mapping[str, Any], place: Place) -> Iterator[tuple[str, str]]:

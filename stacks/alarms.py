@@ -15,8 +15,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -26,10 +25,11 @@ from aws_cdk import aws_sns as sns
 from atlas import metrics
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
-from stacks.measures import AN_HOUR, FIVE_MINUTES, Measures
+from stacks.event_alarms import of_events
+from stacks.measures import AN_HOUR, FIVE_MINUTES, Measures, event_functions
+from stacks.watch import Watch, added_up, share
 
-FEWEST_REFUSED = 3
-"""So many files have to be refused before their share counts: one of two is a half, and says nothing."""
+_FEWEST_REFUSED = 3
 _REFUSALS = Duration.hours(6)
 """Long enough for a few files of a producer that drops one an hour, short enough for today's trouble to be seen."""
 _DAILY_RUN_AND_MORE = 25
@@ -37,29 +37,11 @@ _DAILY_RUN_AND_MORE = 25
 _LATE_SWEEP_MINUTES = 15
 
 
-@dataclass(frozen=True)
-class Watch:
-    """An alarm that goes off above a threshold."""
-
-    id: str
-    metric: cloudwatch.IMetric
-    above: float
-    told: str
-    """What it means and what to do, in a sentence or two."""
-    windows: int = 1
-    """How many periods are looked at, and in how many of them the threshold has to be passed."""
-    breaches: int = 1
-    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
-    tells_of_end: bool = False
-    """Whether going back to OK says that all is well again, and not only that nothing more has happened."""
-    silent: bool = False
-
-
 def alarms(stack: AtlasStack) -> list[cloudwatch.Alarm]:
     """The stage's alarms, in the order of `metrics.ALARMS`."""
     topic = actions.SnsAction(sns.Topic.from_topic_arn(stack, "Notifications", stack.arns.topic))
     made = []
-    for watch in (*_of_ingestion(stack), *_of_days(stack), *_of_runs(stack)):
+    for watch in (*_of_ingestion(stack), *_of_days(stack), *_of_runs(stack), *of_events(stack)):
         alarm = cloudwatch.Alarm(
             stack,
             watch.id,
@@ -86,7 +68,7 @@ def _of_ingestion(stack: AtlasStack) -> Iterator[Watch]:
     # No content of a file is an error, so one is enough to look.
     yield Watch(
         "ingestion-errors",
-        _sum(
+        added_up(
             measures.function(names.ingest_function, "Errors", AN_HOUR),
             measures.ours(metrics.FILES_FAILED, AN_HOUR),
         ),
@@ -117,23 +99,24 @@ def _of_ingestion(stack: AtlasStack) -> Iterator[Watch]:
     # keeps telling, so missing data means that it is empty.
     yield Watch(
         "dead-letters",
-        measures.queue(names.ingest_dead_letter_queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES),
+        added_up(
+            *(
+                measures.queue(queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
+                for queue in (names.ingest_dead_letter_queue, names.events_dead_letter_queue)
+            )
+        ),
         0,
-        "Files or orders could not be ingested and have been given up; they wait for two weeks. Look at them with "
+        "Files, orders or requests with events have been given up; they wait for two weeks. Look at them with "
         "atlas dead-letters, mend the cause, then atlas dead-letters --redrive.",
         tells_of_end=True,
     )
     yield Watch(
         "refused-files",
-        cloudwatch.MathExpression(
-            expression=f"IF(refused >= {FEWEST_REFUSED}, 100 * refused / files, 0)",
-            # Both are put for every file, so neither is missing where the other is there.
-            using_metrics={
-                "refused": measures.ours(metrics.FILES_REJECTED, _REFUSALS),
-                "files": measures.ours(metrics.FILES, _REFUSALS),
-            },
-            period=_REFUSALS,
-            label="refused files, %",
+        share(
+            measures.ours(metrics.FILES_REJECTED, _REFUSALS),
+            measures.ours(metrics.FILES, _REFUSALS),
+            _FEWEST_REFUSED,
+            "refused files, %",
         ),
         limits.refused_files_percent,
         f"More than {limits.refused_files_percent} % of the files of the last six hours were refused. See why with "
@@ -168,7 +151,7 @@ def _of_runs(stack: AtlasStack) -> Iterator[Watch]:
     measures, names, limits = Measures(stack), stack.names, stack.config.alarms
     yield Watch(
         "runs-failed",
-        _sum(*(measures.executions(f"Executions{how}", AN_HOUR) for how in ("Failed", "TimedOut", "Aborted"))),
+        added_up(*(measures.executions(f"Executions{how}", AN_HOUR) for how in ("Failed", "TimedOut", "Aborted"))),
         0,
         "An execution of the state machine failed, timed out or was stopped. atlas status names it, and the notice "
         "that it sent says for which day and why.",
@@ -192,9 +175,11 @@ def _of_runs(stack: AtlasStack) -> Iterator[Watch]:
     # Single ones are tried again by whoever was throttled; lasting ones delay files and days.
     yield Watch(
         "throttles",
-        _sum(
-            measures.function(names.ingest_function, "Throttles", FIVE_MINUTES),
-            measures.function(names.day_function, "Throttles", FIVE_MINUTES),
+        added_up(
+            *(
+                measures.function(name, "Throttles", FIVE_MINUTES)
+                for name in (names.ingest_function, names.day_function, *event_functions(names))
+            ),
             *measures.ledger("ReadThrottleEvents", FIVE_MINUTES),
             *measures.ledger("WriteThrottleEvents", FIVE_MINUTES),
         ),
@@ -234,18 +219,3 @@ def _no_gold(config: StageConfig, measures: Measures) -> Watch:
         tells_of_end=True,
         silent=not when.schedules_enabled,
     )
-
-
-def _sum(*parts: cloudwatch.Metric) -> cloudwatch.MathExpression:
-    """Of metrics that are put or not, independently: at most ten, which is what an alarm may have."""
-    named: dict[str, cloudwatch.IMetric] = {f"m{number}": part for number, part in enumerate(parts)}
-    return cloudwatch.MathExpression(
-        expression=" + ".join(f"FILL({name}, 0)" for name in named),
-        using_metrics=named,
-        period=_period_of(parts),
-        label="sum",
-    )
-
-
-def _period_of(parts: Sequence[cloudwatch.Metric]) -> Duration:
-    return parts[0].period

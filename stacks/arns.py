@@ -88,6 +88,21 @@ class Arns:
         return self._single("sqs", self._names.ingest_dead_letter_queue)
 
     @property
+    def events_queue(self) -> str:
+        """The queue of accepted requests."""
+        return self._single("sqs", self._names.events_queue)
+
+    @property
+    def delivery_stream(self) -> str:
+        """The delivery stream of events."""
+        return self._arn("firehose", "deliverystream", self._names.delivery_stream)
+
+    @property
+    def client_secrets(self) -> str:
+        """The secrets of all clients of the events API."""
+        return self._arn("secretsmanager", "secret", f"{self._names.client_secrets}*", ":")
+
+    @property
     def topic(self) -> str:
         """The topic of notifications."""
         return self._single("sns", self._names.topic)

@@ -1,7 +1,7 @@
 """What a day costs, by service, as far as CloudWatch knows what the services charge for.
 
 Left out, because it does not: requests to S3 (their metrics cost extra), transitions of Step Functions, CloudWatch
-itself, keys. They are in docs/cost.md.
+itself, keys and secrets, messages, the objects that the delivery stream writes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from atlas import metrics
 from stacks.base import AtlasStack
+from stacks.events_functions import SmallSizes
 from stacks.functions import Sizes
-from stacks.measures import A_DAY, Measures
+from stacks.measures import A_DAY, Measures, event_functions
 from stacks.prices import PRICES, lambda_second
 
 Parts = dict[str, tuple[cloudwatch.Metric, float]]
@@ -20,6 +21,7 @@ Parts = dict[str, tuple[cloudwatch.Metric, float]]
 _GB = 2**30
 _DAYS_A_MONTH = 365 / 12
 _FREE_SCRATCH_MB = 512
+_LEAST_DELIVERY_BYTES = 5 * 1024
 _STORED = {"StandardStorage": "s3_standard", "GlacierInstantRetrievalStorage": "s3_glacier_ir"}
 _UNITS = {"ConsumedReadCapacityUnits": "ledger_read", "ConsumedWriteCapacityUnits": "ledger_write"}
 
@@ -30,6 +32,12 @@ def daily_costs(stack: AtlasStack) -> list[cloudwatch.MathExpression]:
     stored = {
         f"stored{number}": (measures.stored(storage), _usd(price) / _GB / _DAYS_A_MONTH)
         for number, (storage, price) in enumerate(_STORED.items())
+    }
+    # An event is seldom longer than what is billed for it at least.
+    record = _LEAST_DELIVERY_BYTES / _GB * (_usd("delivery") + _usd("delivery_conversion"))
+    events = {
+        "records": (measures.delivery("IncomingRecords", A_DAY), record),
+        "bytes": (measures.delivery("IncomingBytes", A_DAY), _usd("delivery_partitions") / _GB),
     }
     units = {
         f"{price}{number}": (part, _usd(price))
@@ -42,6 +50,8 @@ def daily_costs(stack: AtlasStack) -> list[cloudwatch.MathExpression]:
         _costs("Glue", {"dpu": (measures.ours(metrics.GLUE_DPU_SECONDS, A_DAY), _usd("glue_dpu") / 3600)}),
         _costs("S3, storage", stored),
         _costs("DynamoDB", units),
+        _costs("API Gateway", {"requests": (measures.request_count(A_DAY), _usd("api_request"))}),
+        _costs("Firehose", events),
         cloudwatch.MathExpression(expression=scanned, label="Athena", period=A_DAY),
     ]
 
@@ -52,6 +62,7 @@ def _function_parts(stack: AtlasStack, measures: Measures) -> Parts:
     functions: dict[str, tuple[str, Sizes]] = {
         "ingest": (names.ingest_function, config.ingestion),
         "day": (names.day_function, config.day),
+        **{f"event{number}": (name, SmallSizes(0)) for number, name in enumerate(event_functions(names))},
     }
     parts: Parts = {}
     for short, (name, sizes) in functions.items():

@@ -10,7 +10,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from atlas import metrics
 from stacks.base import AtlasStack
 from stacks.costs import daily_costs
-from stacks.measures import A_DAY, AN_HOUR, FIVE_MINUTES, Measures
+from stacks.measures import A_DAY, AN_HOUR, FIVE_MINUTES, Measures, event_functions
+from stacks.watch import added_up
 
 _SHOWN = Duration.days(14)
 _WIDTH = 24
@@ -33,6 +34,7 @@ def dashboard(stack: AtlasStack, alarms: Sequence[cloudwatch.Alarm]) -> cloudwat
             _refused(stack),
             _published(stack),
             _runs(stack),
+            _events(stack),
             [_graph("How much it cost: estimated US dollars a day", _WIDTH, costs, stacked=True)],
         ],
     )
@@ -54,7 +56,12 @@ def _guide(stack: AtlasStack) -> cloudwatch.TextWidget:
 def _now(stack: AtlasStack, costs: list[cloudwatch.IMetric]) -> list[_Widget]:
     """The latest values."""
     measures, names = Measures(stack), stack.names
-    dead = measures.queue(names.ingest_dead_letter_queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
+    dead = added_up(
+        *(
+            measures.queue(queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
+            for queue in (names.ingest_dead_letter_queue, names.events_dead_letter_queue)
+        )
+    )
     return [
         _value("How fresh: hours without yesterday", measures.ours(_FRESH, AN_HOUR, "Maximum"), "hours"),
         _value("Days published today", measures.ours(metrics.DAYS_PUBLISHED, A_DAY), "days"),
@@ -164,7 +171,53 @@ def _runs(stack: AtlasStack) -> list[_Widget]:
     ]
 
 
-def _value(title: str, metric: cloudwatch.Metric, label: str) -> cloudwatch.SingleValueWidget:
+def _events(stack: AtlasStack) -> list[_Widget]:
+    """The events API: what it took and what it refused, what waits, what failed."""
+    measures, names = Measures(stack), stack.names
+    waiting = measures.queue(names.events_queue, "ApproximateAgeOfOldestMessage", FIVE_MINUTES)
+    undelivered = measures.delivery("DeliveryToS3.DataFreshness", FIVE_MINUTES, "Maximum")
+    failed = ("ThrottledRecords", "PartitionCountExceeded", "FailedConversion.Records")
+    return [
+        _graph(
+            "Events: accepted and refused an hour",
+            6,
+            [measures.ours(metric, AN_HOUR) for metric in (metrics.EVENTS_ACCEPTED, metrics.EVENTS_REFUSED)],
+        ),
+        _graph(
+            "Events: requests an hour, those refused, tokens",
+            6,
+            [
+                measures.request_count(AN_HOUR).with_(label="requests"),
+                *(measures.requests(metric, AN_HOUR) for metric in ("4XXError", "5XXError")),
+                measures.ours(metrics.TOKENS_ISSUED, AN_HOUR),
+                measures.ours(metrics.AUTHORIZATIONS_FAILED, AN_HOUR),
+            ],
+        ),
+        _graph(
+            "Events: seconds that the oldest waits to be forwarded, to be written",
+            6,
+            [waiting.with_(label="forwarded"), undelivered.with_(label="written")],
+        ),
+        _graph(
+            "Events: errors, throttles, and what was not converted",
+            6,
+            [
+                *(
+                    measures.function(name, metric, AN_HOUR).with_(label=f"{name} {metric}")
+                    for name in event_functions(names)
+                    for metric in ("Errors", "Throttles")
+                    if (name, metric) != (names.authorizer_function, "Errors")  # by which it refuses
+                ),
+                *(measures.ours(metric, AN_HOUR) for metric in (metrics.REQUESTS_FAILED, metrics.DELIVERY_RETRIES)),
+                *(measures.delivery(metric, AN_HOUR) for metric in failed),
+            ],
+        ),
+    ]
+
+
+def _value(
+    title: str, metric: cloudwatch.Metric | cloudwatch.MathExpression, label: str
+) -> cloudwatch.SingleValueWidget:
     return cloudwatch.SingleValueWidget(
         title=title, metrics=[metric.with_(label=label)], width=_WIDTH // 4, height=4, sparkline=True
     )

@@ -48,24 +48,15 @@ def python_function(
     statements: Sequence[Statement],
     environment: Mapping[str, str],
     sizes: Sizes,
+    module: str = "handler",
     max_concurrency: int | None = None,
 ) -> lambda_.Function:
-    """The function `<package>.handler.handler` with its layer, its log group and its role.
+    """The function `<package>.<module>.handler` with its layer, its log group and its role.
 
     `lock` lists the layer's packages; the role may do what `statements` say, and write its own log. At most
     `max_concurrency` calls run at once, for which the account sets as many aside; None: as many as it lets run.
     """
     architecture = _architecture(stack.config.architecture)
-    third_party = lambda_.LayerVersion(
-        stack,
-        f"{construct_id}ThirdParty",
-        description=f"Third-party packages of {name}: stacks/layer/{lock.name}",
-        code=lambda_.Code.from_asset(
-            str(layer.build(lock, stack.config.architecture)), exclude=["**/__pycache__", "**/*.pyc"]
-        ),
-        compatible_runtimes=[_RUNTIME],
-        compatible_architectures=[architecture],
-    )
     function = lambda_.Function(
         stack,
         construct_id,
@@ -73,9 +64,9 @@ def python_function(
         description=description,
         runtime=_RUNTIME,
         architecture=architecture,
-        handler=f"{package}.handler.handler",
+        handler=f"{package}.{module}.handler",
         code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", package)),
-        layers=[third_party],
+        layers=[_third_party(stack, lock, architecture)],
         role=service_role(
             stack,
             f"{construct_id}Role",
@@ -99,6 +90,24 @@ def python_function(
         "tested for it; a newer runtime comes with a renewed lock, not by itself.",
     )
     return function
+
+
+def _third_party(stack: AtlasStack, lock: Path, architecture: lambda_.Architecture) -> lambda_.ILayerVersion:
+    """The layer of a lock file, which all functions of the stack share that want it."""
+    construct_id = f"{lock.stem.capitalize()}ThirdParty"
+    made = stack.node.try_find_child(construct_id)
+    if isinstance(made, lambda_.LayerVersion):
+        return made
+    return lambda_.LayerVersion(
+        stack,
+        construct_id,
+        description=f"Third-party packages: stacks/layer/{lock.name}",
+        code=lambda_.Code.from_asset(
+            str(layer.build(lock, stack.config.architecture)), exclude=["**/__pycache__", "**/*.pyc"]
+        ),
+        compatible_runtimes=[_RUNTIME],
+        compatible_architectures=[architecture],
+    )
 
 
 def _architecture(name: str) -> lambda_.Architecture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import CfnOutput
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
@@ -16,6 +16,7 @@ from stacks.arns import Arns
 from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.functions import python_function
+from stacks.queues import queue
 from stacks.roles import Statement, allow, allow_objects, listing
 
 _BATCH = 5
@@ -29,54 +30,30 @@ class IngestionStack(AtlasStack):
 
     def __init__(self, scope: Construct, config: StageConfig) -> None:
         super().__init__(scope, "Ingestion", config=config, description="files into the validated zone")
-        self._dead_letters = sqs.Queue(
+        self._dead_letters = queue(self, "IngestDeadLetters", name=self.names.ingest_dead_letter_queue)
+        files = queue(
             self,
-            "IngestDeadLetters",
-            queue_name=self.names.ingest_dead_letter_queue,
-            retention_period=Duration.days(14),
-            enforce_ssl=True,
+            "IngestQueue",
+            name=self.names.ingest_queue,
+            timeout_seconds=config.ingestion.timeout_seconds,
+            dead_letters=sqs.DeadLetterQueue(queue=self._dead_letters, max_receive_count=_ATTEMPTS),
         )
-        self._encrypt(self._dead_letters)
-        queue = self._queue()
-        self._announce_files(queue)
-        function = self._function(queue)
+        self._announce_files(files)
+        function = self._function(files)
         lambda_.EventSourceMapping(
             self,
             "IngestFromQueue",
             target=function,
-            event_source_arn=queue.queue_arn,
+            event_source_arn=files.queue_arn,
             batch_size=_BATCH,
             report_batch_item_failures=True,
             max_concurrency=config.ingestion.max_concurrency,
         )
-        CfnOutput(self, "IngestQueueUrl", value=queue.queue_url)
+        CfnOutput(self, "IngestQueueUrl", value=files.queue_url)
         CfnOutput(self, "IngestDeadLetterQueueUrl", value=self._dead_letters.queue_url)
         CfnOutput(self, "IngestFunction", value=self.names.ingest_function)
 
-    def _queue(self) -> sqs.Queue:
-        queue = sqs.Queue(
-            self,
-            "IngestQueue",
-            queue_name=self.names.ingest_queue,
-            # AWS's advice: six times the function's timeout, so that no file is handed out twice at once.
-            visibility_timeout=Duration.seconds(6 * self.config.ingestion.timeout_seconds),
-            retention_period=Duration.days(14),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self._dead_letters, max_receive_count=_ATTEMPTS),
-            enforce_ssl=True,
-        )
-        self._encrypt(queue)
-        return queue
-
-    def _encrypt(self, queue: sqs.Queue) -> None:
-        """Set on the resource itself: to a queue that it knows to have a key, the CDK lets every rule send."""
-        plain = queue.node.default_child
-        assert isinstance(plain, sqs.CfnQueue)  # noqa: S101 - for the type checker
-        if self.key_arn is None:
-            plain.sqs_managed_sse_enabled = True
-        else:
-            plain.kms_master_key_id = self.key_arn
-
-    def _announce_files(self, queue: sqs.Queue) -> None:
+    def _announce_files(self, files: sqs.Queue) -> None:
         rule = events.Rule(
             self,
             "FileDropped",
@@ -90,9 +67,9 @@ class IngestionStack(AtlasStack):
                 },
             ),
         )
-        rule.add_target(targets.SqsQueue(queue, dead_letter_queue=self._dead_letters))
+        rule.add_target(targets.SqsQueue(files, dead_letter_queue=self._dead_letters))
 
-    def _function(self, queue: sqs.Queue) -> lambda_.Function:
+    def _function(self, files: sqs.Queue) -> lambda_.Function:
         settings = IngestSettings(
             bucket=self.arns.bucket_name,
             ledger_table=self.names.ledger_table,
@@ -108,7 +85,7 @@ class IngestionStack(AtlasStack):
             log_group=self.names.ingest_logs,
             role=self.names.ingest_role,
             purpose="The ingestion function: raw files into the validated zone, and the ledger",
-            statements=ingest_statements(self.arns, queue.queue_arn),
+            statements=ingest_statements(self.arns, files.queue_arn),
             environment=settings.to_env(),
             sizes=self.config.ingestion,
         )

@@ -7,11 +7,18 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from atlas import ledger
 from atlas.metrics import Metric
+from atlas.names import Names
 from stacks.base import AtlasStack
+from stacks.events_gateway import STAGE
 
 FIVE_MINUTES = Duration.minutes(5)
 AN_HOUR = Duration.hours(1)
 A_DAY = Duration.days(1)
+
+
+def event_functions(names: Names) -> tuple[str, ...]:
+    """The functions of the events API."""
+    return (names.token_function, names.authorizer_function, names.forwarder_function, names.rotation_function)
 
 
 class Measures:
@@ -32,6 +39,24 @@ class Measures:
     def queue(self, name: str, metric: str, period: Duration) -> cloudwatch.Metric:
         """Of a queue, at its worst. A queue without a message for six hours tells nothing."""
         return _metric("AWS/SQS", metric, {"QueueName": name}, period, "Maximum")
+
+    def requests(self, metric: str, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
+        """Of the requests to the events API."""
+        of_api = {"ApiName": self._names.events_api, "Stage": STAGE}
+        return _metric("AWS/ApiGateway", metric, of_api, period, statistic)
+
+    def request_count(self, period: Duration) -> cloudwatch.Metric:
+        """How many requests there were: of this metric AWS counts the samples."""
+        return self.requests("Count", period, "SampleCount")
+
+    def delivery(self, metric: str, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
+        """Of the delivery stream."""
+        stream = {"DeliveryStreamName": self._names.delivery_stream}
+        return _metric("AWS/Firehose", metric, stream, period, statistic)
+
+    def logged(self, group: str, period: Duration) -> cloudwatch.Metric:
+        """How many lines came into a log group."""
+        return _metric("AWS/Logs", "IncomingLogEvents", {"LogGroupName": group}, period, "Sum")
 
     def executions(self, metric: str, period: Duration, statistic: str = "Sum") -> cloudwatch.Metric:
         """Of the state machine."""

@@ -130,6 +130,9 @@ _KEY_ACTIONS: dict[str, frozenset[str]] = {
     "sqs:SendMessage": _WRITTEN,
     # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     "sns:Publish": _WRITTEN,
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+    "secretsmanager:GetSecretValue": _READ,
+    "secretsmanager:PutSecretValue": _WRITTEN,
 }
 """Which of the key's actions a call needs on what is encrypted with it. Calls that are not here open nothing."""
 

@@ -6,6 +6,7 @@ from aws_cdk import App
 
 from stacks.config import StageConfig
 from stacks.data import DataStack
+from stacks.events import EventsStack
 from stacks.ingestion import IngestionStack
 from stacks.jobs import JobsStack
 from stacks.monitoring import MonitoringStack
@@ -20,10 +21,12 @@ def build_stage(app: App, config: StageConfig) -> None:
     jobs = JobsStack(app, config)
     orchestration = OrchestrationStack(app, config)
     ingestion = IngestionStack(app, config)
+    events = EventsStack(app, config)
     monitoring = MonitoringStack(app, config)
     # They find each other by name, so the order has to be said.
     ingestion.add_stack_dependency(data)
     jobs.add_stack_dependency(data)
+    events.add_stack_dependency(data)
     orchestration.add_stack_dependency(jobs)
     # What tells how fresh gold is tells it before the alarm looks.
     monitoring.add_stack_dependency(orchestration)

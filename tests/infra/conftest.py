@@ -43,6 +43,21 @@ class Synth:
         assert len(found) == 1, f"{len(found)} of {kind} {properties}"
         return found[0]
 
+    def source_of(self, function: Json) -> Json:
+        """The event source mapping of a function."""
+        logical_ids = {
+            f"<{name}>"
+            for template in self.templates.values()
+            for name, resource in template["Resources"].items()
+            if resource.get("Properties") is function
+        }
+        [found] = [
+            each
+            for each in self.resources("AWS::Lambda::EventSourceMapping")
+            if each["FunctionName"] in logical_ids
+        ]
+        return found
+
     def bucket(self, name: str = "lake") -> Json:
         """The lake's bucket, or the one for `access-logs`."""
         return self.one("AWS::S3::Bucket", BucketName=f"atlas-{name}-{self.config.stage}-111122223333-eu-central-1")

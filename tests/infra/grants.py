@@ -13,7 +13,7 @@ def simple(resource: str, statement: dict[str, Any]) -> str:
     """A resource in words: generated parts of names left out, a condition on a prefix or a namespace added."""
     if "/cdk-hnb659fds-assets" in resource or "-assets-111122223333" in resource:
         return resource.rsplit("/", 1)[0] + "/<asset>"
-    for name in ("IngestQueue", "Daily"):
+    for name in ("IngestQueue", "EventsQueue", "SigningKey", "Daily"):
         if resource.startswith(f"<{name}"):
             return f"<{name}{'.Arn' if resource.endswith('.Arn>') else ''}>"
     condition = statement.get("Condition")

@@ -75,9 +75,47 @@ def test_every_dead_letter_queue_is_watched(prod: Synth) -> None:
         for target in rule["Targets"]
         if "DeadLetterConfig" in target
     }
-    assert len(targets) == 1
-    [looked] = of_alarm(alarms(prod)["dead-letters"])
-    assert dict(looked.dimensions) == {"QueueName": Names("prod").ingest_dead_letter_queue}
+    queues = {dict(looked.dimensions)["QueueName"] for looked in of_alarm(alarms(prod)["dead-letters"])}
+    assert {f"<{name}.Arn>" for name in _logical_names(prod, queues)} == targets
+
+
+def _logical_names(synth: Synth, queues: set[str]) -> set[str]:
+    """What the templates call the queues of these names."""
+    return {
+        name
+        for template in synth.templates.values()
+        for name, made in template["Resources"].items()
+        if made["Type"] == "AWS::SQS::Queue" and made["Properties"]["QueueName"] in queues
+    }
+
+
+def test_every_function_that_can_fail_or_be_throttled_is_watched(prod: Synth) -> None:
+    functions = {f["FunctionName"] for f in prod.resources("AWS::Lambda::Function") if "FunctionName" in f}
+    looked = [each for alarm in alarms(prod).values() for each in of_alarm(alarm)]
+    by_metric = {
+        metric: {dict(each.dimensions)["FunctionName"] for each in looked if each.name == metric}
+        for metric in ("Errors", "Throttles")
+    }
+    assert by_metric["Throttles"] == functions
+    # The state machine's runs tell of the day function; the authorizer refuses by an error, and is an error of 500
+    # for the gateway where it fails.
+    assert by_metric["Errors"] == functions - {Names("prod").day_function, Names("prod").authorizer_function}
+
+
+def test_the_delivery_stream_is_late_long_before_it_gives_up_and_long_after_its_buffer_is_full(
+    tmp_path: Path,
+) -> None:
+    """It drops what it could not write for 24 hours, and may gather for half as long again as it is told to."""
+    prod = StageConfig.load("prod", read_context())
+    for seconds in (60, 900):
+        events = dataclasses.replace(prod.events, buffer_seconds=seconds)
+        alarm = _monitoring(tmp_path / str(seconds), events=events)["events-delivery"]
+        late = next(age for age in range(0, 86_400, 30) if _delivery(alarm, age) == "ALARM")
+        assert 1.5 * seconds + 600 < late < 2 * 3600
+
+
+def _delivery(alarm: Json, age: float) -> str:
+    return goes(alarm, *[{"DeliveryToS3.DataFreshness": age}] * 2)
 
 
 @pytest.mark.parametrize("sweep_minutes", [5, 1440])
@@ -104,6 +142,10 @@ def test_thresholds_are_those_of_the_stage(tmp_path: Path) -> None:
         "ingestion-queue-depth": 14,
         "run-too-long": 15 * 3600 * 1000,
         "no-gold": 16.5,
+        # the same in every stage
+        "authorizations-failed": 50,
+        "requests-refused": 10,
+        "events-queue-age": 15 * 60,
     }
 
 
@@ -150,6 +192,29 @@ def goes(alarm: Json, *windows: Values) -> str:
         ("glue-jobs-failed", [{"GlueJobsFailed": 0}], "OK"),
         ("glue-jobs-failed", [{"GlueJobsFailed": 1}], "ALARM"),
         ("throttles", [{"Throttles": 3}], "OK"),  # tried again
+        ("authorizations-failed", [{"AuthorizationsFailed": 9}], "OK"),  # somebody mistypes a secret
+        ("authorizations-failed", [{"AuthorizationsFailed": 51}], "ALARM"),
+        ("requests-refused", [{"4XXError": 19, "Count": 19}], "OK"),
+        ("requests-refused", [{"4XXError": 20, "Count": 20}], "ALARM"),
+        ("requests-refused", [{"4XXError": 20, "Count": 200}], "OK"),
+        ("requests-refused", [{"4XXError": 21, "Count": 200}], "ALARM"),
+        ("events-errors", [{"Errors": 1}], "ALARM"),
+        ("events-errors", [{"RequestsFailed": 1}], "ALARM"),
+        ("events-errors", [{"5XXError": 0, "Count": 9}], "OK"),
+        ("events-errors", [{"5XXError": 1, "Count": 9}], "ALARM"),
+        ("events-errors", [{"5XXError": 9, "Count": 9_000}], "OK"),  # clients try again
+        ("events-errors", [{"5XXError": 10, "Count": 9_000}], "ALARM"),
+        ("events-queue-age", [{"ApproximateAgeOfOldestMessage": 900}], "OK"),
+        ("events-queue-age", [{"ApproximateAgeOfOldestMessage": 901}], "ALARM"),
+        ("events-delivery", [{"DeliveryToS3.DataFreshness": 180, "DeliveryToS3.Success": 1}] * 3, "OK"),
+        ("events-delivery", [{"DeliveryToS3.DataFreshness": 1081}], "OK"),  # it may mend itself
+        ("events-delivery", [{"DeliveryToS3.DataFreshness": 1081}] * 2, "ALARM"),
+        ("events-delivery", [{"DeliveryToS3.Success": 0.9}] * 2, "ALARM"),
+        ("events-delivery", [{"ThrottledRecords": 1}, QUIET, {"ThrottledRecords": 1}], "ALARM"),
+        ("events-unconverted", [{"FailedConversion.Records": 0, "PartitionCountExceeded": 0}], "OK"),
+        ("events-unconverted", [{"FailedConversion.Records": 1}], "ALARM"),
+        ("events-unconverted", [{"PartitionCountExceeded": 1}], "ALARM"),
+        ("events-unconverted", [{"IncomingLogEvents": 1}], "ALARM"),
         ("throttles", [{"Throttles": 3}, QUIET, {"WriteThrottleEvents": 1}], "ALARM"),
     ],
 )

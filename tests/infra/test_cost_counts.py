@@ -73,4 +73,17 @@ def test_what_is_paid_for_by_the_month_is_what_the_templates_have(stages: dict[s
     lines = {f"{line.service}, {line.what}": line.amount for line in bill(synth.config, 0, 0).lines}
     assert lines["CloudWatch, alarms"] == watched
     assert lines["CloudWatch, dashboard"] == len(synth.resources("AWS::CloudWatch::Dashboard"))
+    assert lines["Secrets Manager, secrets"] == len(synth.resources("AWS::SecretsManager::Secret"))
     assert lines["KMS, key"] == len(synth.resources("AWS::KMS::Key"))
+
+
+def test_the_forwarder_takes_as_many_requests_at_once_as_are_reckoned(prod: Synth) -> None:
+    [source] = [
+        each
+        for each in prod.resources("AWS::Lambda::EventSourceMapping")
+        if "MaximumBatchingWindowInSeconds" in each
+    ]
+    assert (source["BatchSize"], source["MaximumBatchingWindowInSeconds"]) == (
+        KNOWN["forwarder_batch"],
+        KNOWN["forwarder_window_seconds"],
+    )

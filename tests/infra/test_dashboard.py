@@ -64,7 +64,8 @@ def test_the_alarms_are_at_the_top_with_their_runbook(prod: Synth) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["What came in", "What was refused", "What was published", "How fresh", "How much it cost"]
+    "question",
+    ["What came in", "What was refused", "What was published", "How fresh", "Events", "How much it cost"],
 )
 def test_one_look_answers(prod: Synth, question: str) -> None:
     assert [widget for widget in widgets(prod) if widget["properties"].get("title", "").startswith(question)]
@@ -88,6 +89,9 @@ USED = {
     "BucketSizeBytes": 100 * 2**30,
     "ConsumedReadCapacityUnits": 2_000_000,
     "ConsumedWriteCapacityUnits": 1_000_000,
+    "Count": 1_000_000,
+    "IncomingRecords": 1_000_000,
+    "IncomingBytes": 2**30,
 }
 
 
@@ -104,16 +108,22 @@ def _cost(widget: Json, service: str) -> float | None:
 
 def test_a_day_costs_what_its_use_costs(prod: Synth) -> None:
     [widget] = [each for each in widgets(prod) if each["properties"].get("title", "").endswith("US dollars a day")]
-    functions, usd = (prod.config.ingestion, prod.config.day), {name: price.usd for name, price in PRICES.items()}
-    gigabytes = sum(function.memory_mb for function in functions) / 1024
-    scratch = sum(function.ephemeral_storage_mb - 512 for function in functions) / 1024
+    functions, usd = prod.resources("AWS::Lambda::Function"), {name: price.usd for name, price in PRICES.items()}
+    gigabytes = sum(function["MemorySize"] for function in functions) / 1024
+    scratch = sum(function["EphemeralStorage"]["Size"] - 512 for function in functions) / 1024
     assert _cost(widget, "Lambda") == pytest.approx(
-        3600 * (gigabytes * usd["lambda_arm64"] + scratch * usd["lambda_storage"]) + 2e6 * usd["lambda_call"]
+        3600 * (gigabytes * usd["lambda_arm64"] + scratch * usd["lambda_storage"])
+        + len(functions) * 1e6 * usd["lambda_call"]
     )
     assert _cost(widget, "Glue") == pytest.approx(2 * usd["glue_dpu"])
     assert _cost(widget, "S3, storage") == pytest.approx(
         100 * (usd["s3_standard"] + usd["s3_glacier_ir"]) * 12 / 365
     )
     assert _cost(widget, "DynamoDB") == pytest.approx(2 * (2e6 * usd["ledger_read"] + 1e6 * usd["ledger_write"]))
+    assert _cost(widget, "API Gateway") == pytest.approx(1e6 * usd["api_request"])
+    least = 1e6 * 5 / 2**20  # GB: each record is counted as 5 KB
+    assert _cost(widget, "Firehose") == pytest.approx(
+        least * (usd["delivery"] + usd["delivery_conversion"]) + usd["delivery_partitions"]
+    )
     [scanned] = [each["expression"] for each in _expressions(widget) if each["label"] == "Athena"]
     assert float(scanned.rpartition("* ")[2]) * 2**30 == pytest.approx(usd["athena"])

@@ -21,16 +21,25 @@ from stacks.tags import tags
 from tests.infra.conftest import STAGES, Synth
 
 WITHOUT_TAGS = {
+    "AWS::ApiGateway::Authorizer",
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::GatewayResponse",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Model",
+    "AWS::ApiGateway::RequestValidator",
+    "AWS::ApiGateway::Resource",
     "AWS::Glue::Database",
     "AWS::Glue::Table",
     "AWS::KMS::Alias",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
+    "AWS::Logs::LogStream",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
     "AWS::Scheduler::Schedule",
+    "AWS::SecretsManager::RotationSchedule",
     "Custom::S3AutoDeleteObjects",
 }
 """What CloudFormation cannot tag."""
@@ -78,7 +87,10 @@ def test_a_stage_says_only_in_what_it_differs_from_the_defaults() -> None:
         assert list(_repeated(context["defaults"], stage, name)) == []
 
 
-SOURCES = ("app.py", "cdk.json", "atlas", "glue_jobs", "lambda_day", "lambda_ingest", "stacks", "statemachine")
+SOURCES = (
+    *("app.py", "cdk.json", "atlas", "stacks", "statemachine"),
+    *("glue_jobs", "lambda_day", "lambda_events", "lambda_ingest"),
+)
 
 
 def test_the_same_source_comes_to_the_same_templates_and_assets_wherever_it_lies(

@@ -38,6 +38,10 @@ def _uses(synth: Synth) -> list[Any]:
         synth.one("AWS::SNS::Topic").get("KmsMasterKeyId"),
         results.get("KmsKey"),
         *(queue.get("KmsMasterKeyId") for queue in synth.resources("AWS::SQS::Queue")),
+        *(secret.get("KmsKeyId") for secret in synth.resources("AWS::SecretsManager::Secret")),
+        synth.one("AWS::KinesisFirehose::DeliveryStream")["DeliveryStreamEncryptionConfigurationInput"].get(
+            "KeyARN"
+        ),
         *(group.get("KmsKeyId") for group in synth.resources("AWS::Logs::LogGroup")),
     ]
 
@@ -51,7 +55,7 @@ def test_a_stage_that_says_so_encrypts_all_that_is_at_rest_with_its_own_key(prod
     assert ours.startswith("<Key")
     [by_name] = set(_uses(prod)) - {ours}  # how the other stacks say it: by the parameter
     assert by_name.startswith("<SsmParameterValueatlasprodkeyarn")
-    assert len(_uses(prod)) == 4 + 2 + len(NAMES.log_groups)
+    assert len(_uses(prod)) == 4 + 4 + 1 + 1 + len(NAMES.log_groups)
     lake = prod.bucket()["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert lake[0]["BucketKeyEnabled"] is True
     assert _algorithm(prod.bucket("access-logs")) == {"SSEAlgorithm": "AES256"}  # S3 can deliver to no other
@@ -107,7 +111,7 @@ def test_buckets_are_private_and_all_that_takes_data_speaks_tls_only(stages: dic
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert synth.bucket()["VersioningConfiguration"] == {"Status": "Enabled"}
-    taking = {"AWS::S3::BucketPolicy": 2, "AWS::SQS::QueuePolicy": 2, "AWS::SNS::TopicPolicy": 1}
+    taking = {"AWS::S3::BucketPolicy": 2, "AWS::SQS::QueuePolicy": 4, "AWS::SNS::TopicPolicy": 1}
     for kind, count in taking.items():
         policies = _policies(synth, kind)
         assert len(policies) == count

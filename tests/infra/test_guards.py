@@ -38,8 +38,13 @@ def test_functions_and_jobs_are_capped(stages: dict[str, Synth], stage: str) -> 
     day = synth.one("AWS::Lambda::Function", FunctionName=names.day_function)
     assert day.get("ReservedConcurrentExecutions") == config.day.max_concurrency
     assert day["Timeout"] == config.day.timeout_seconds
-    ingest = synth.one("AWS::Lambda::EventSourceMapping")
-    assert ingest["ScalingConfig"] == {"MaximumConcurrency": config.ingestion.max_concurrency}
+    taking = {
+        names.ingest_function: config.ingestion.max_concurrency,
+        names.forwarder_function: config.events.max_concurrency,
+    }
+    for name, at_once in taking.items():
+        source = synth.source_of(synth.one("AWS::Lambda::Function", FunctionName=name))
+        assert source["ScalingConfig"] == {"MaximumConcurrency": at_once}
     for name in (names.normalize_job, names.aggregate_job):
         job = synth.one("AWS::Glue::Job", Name=name)
         assert (job["WorkerType"], job["NumberOfWorkers"]) == (config.jobs.worker_type, config.jobs.max_workers)

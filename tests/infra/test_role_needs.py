@@ -21,6 +21,12 @@ ROLES = (
     NAMES.crawler_role,
     NAMES.state_machine_role,
     NAMES.scheduler_role,
+    NAMES.token_role,
+    NAMES.authorizer_role,
+    NAMES.forwarder_role,
+    NAMES.rotation_role,
+    NAMES.events_api_role,
+    NAMES.delivery_role,
 )
 _HERE = "eu-central-1:111122223333"
 
@@ -37,6 +43,7 @@ OF_THE_KEY: dict[str, set[str]] = {
     "s3:DeleteObjectVersion": set(),
     "s3:AbortMultipartUpload": set(),
     "s3:ListMultipartUploadParts": set(),
+    "s3:ListBucketMultipartUploads": set(),
     "dynamodb:Query": {"Decrypt"},
     "dynamodb:GetItem": {"Decrypt"},
     "dynamodb:PutItem": {"Decrypt"},
@@ -48,6 +55,11 @@ OF_THE_KEY: dict[str, set[str]] = {
     "sqs:GetQueueAttributes": set(),
     "sqs:GetQueueUrl": set(),
     "sns:Publish": {"Decrypt", "GenerateDataKey"},
+    "secretsmanager:GetSecretValue": {"Decrypt"},
+    "secretsmanager:PutSecretValue": {"Decrypt", "GenerateDataKey"},
+    "secretsmanager:DescribeSecret": set(),
+    "secretsmanager:UpdateSecretVersionStage": set(),
+    "firehose:PutRecordBatch": set(),  # the stream has a grant of its own for what it keeps
 }
 """Which of the key's actions each call on something encrypted needs: for the sources see stacks/roles.py."""
 
@@ -57,7 +69,8 @@ def test_a_role_has_of_the_key_what_its_calls_need_by_way_of_their_services_and_
     prod: Synth, name: str
 ) -> None:
     granted = allowed(prod.one("AWS::IAM::Role", RoleName=name))
-    encrypted = [action for action in granted if action.split(":")[0] in ("s3", "dynamodb", "sqs", "sns")]
+    services = {action.split(":")[0] for action in OF_THE_KEY}
+    encrypted = [action for action in granted if action.split(":")[0] in services]
     needed = {
         (f"kms:{act}", f"the key by way of {action.split(':')[0]}.eu-central-1.amazonaws.com")
         for action in encrypted

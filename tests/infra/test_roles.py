@@ -18,9 +18,14 @@ CATALOG = f"arn:aws:glue:{_HERE}:catalog"
 DATABASE = f"arn:aws:glue:{_HERE}:database/log_analytics_db"
 TABLES = {
     f"arn:aws:glue:{_HERE}:table/log_analytics_db/{name}"
-    for name in ("logs", "rejected_records", "daily_activity", "hourly_activity", "file_books", "data_quality")
+    for name in (
+        *("logs", "rejected_records"),
+        *("daily_activity", "hourly_activity", "daily_actions", "file_books", "data_quality"),
+    )
 }
 MACHINE = "<Daily>"
+SIGNING_KEY = "<SigningKey>"
+CLIENT_SECRETS = f"arn:aws:secretsmanager:{_HERE}:secret:atlas/prod/clients/*"
 PLACES = {
     f"{LAKE}/{prefix}*"
     for prefix in (
@@ -28,6 +33,7 @@ PLACES = {
         "rejected/data_quality/",
         "analytics/daily_activity/",
         "analytics/hourly_activity/",
+        "analytics/daily_actions/",
         "analytics/file_books/",
         "analytics/data_quality/",
     )
@@ -59,6 +65,27 @@ _ORDERS_AND_COUNTS = {"sqs:GetQueueUrl": {INGEST_QUEUE}, "sqs:SendMessage": {ING
 _RUNS = {_job("normalize"), _job("aggregate")}
 _CRAWLERS = {_crawler("silver"), _crawler("gold")}
 
+_READING_SECRETS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
+_RENEWING_SECRETS = (
+    *_READING_SECRETS,
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+_SECRETS = {SIGNING_KEY, CLIENT_SECRETS}
+_EVENTS = {f"{LAKE}/{prefix}*" for prefix in ("events/", "rejected/events/refused/", "rejected/events/failed/")}
+_LISTED_EVENTS = (
+    f"{LAKE} under events/*, events, rejected/events/refused/*, rejected/events/refused, "
+    "rejected/events/failed/*, rejected/events/failed"
+)
+_WRITTEN_BY_DELIVERY = {f"{LAKE}/events/*", f"{LAKE}/rejected/events/failed/*"}
+
+
+def _function_logs(name: str) -> dict[str, set[str]]:
+    return {
+        f"logs:{action}": _logs(f"/aws/lambda/atlas-{name}-prod") for action in ("CreateLogStream", "PutLogEvents")
+    }
+
+
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "atlas-lambda-ingestion-role-prod": {
         "s3:GetObject": _READ_BY_INGEST,
@@ -84,9 +111,13 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "logs:PutLogEvents": _logs("/aws/lambda/atlas-ingest-prod"),
     },
     "atlas-lambda-day-role-prod": {
-        "s3:GetObject": {f"{LAKE}/validated/*", f"{LAKE}/analytics/_staging/*"},
+        "s3:GetObject": {
+            *(f"{LAKE}/{prefix}*" for prefix in ("validated/", "analytics/_staging/", "processed/_manifests/")),
+            *_EVENTS,
+        },
         "s3:ListBucket": {
             f"{LAKE} under validated/*, validated",
+            _LISTED_EVENTS,
             f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
             "analytics/_staging/*, analytics/_staging",
         },
@@ -115,12 +146,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
             ASSETS,
             f"{LAKE}/validated/*",
             *_WRITTEN_BY_JOBS,
+            *_EVENTS,
             *(f"{LAKE}/{folder}" for folder in ("processed", "analytics", "rejected", "rejected/data_quality")),
         },
         "s3:ListBucket": {
             f"{LAKE} under validated/*, validated, processed/*, processed, analytics/*, analytics, "
             "rejected/data_quality/*, rejected/data_quality",
             f"{LAKE} under rejected/",
+            _LISTED_EVENTS,
         },
         "s3:PutObject": {*_WRITTEN_BY_JOBS, f"{LAKE}/rejected/system/glue/*"},
         "s3:DeleteObject": {*_WRITTEN_BY_JOBS, f"{LAKE}/validated/*"},
@@ -140,7 +173,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "s3:ListBucket": {
             f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
             "analytics/daily_activity/*, analytics/daily_activity, analytics/hourly_activity/*, "
-            "analytics/hourly_activity, analytics/file_books/*, analytics/file_books, "
+            "analytics/hourly_activity, analytics/daily_actions/*, analytics/daily_actions, "
+            "analytics/file_books/*, analytics/file_books, "
             "analytics/data_quality/*, analytics/data_quality"
         },
         "s3:GetBucketLocation": {LAKE},
@@ -187,6 +221,43 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "logs:DescribeLogGroups": {"*"},
     },
     "atlas-eventbridge-role-prod": {"states:StartExecution": {MACHINE}},
+    "atlas-lambda-token-role-prod": {**dict.fromkeys(_READING_SECRETS, _SECRETS), **_function_logs("token")},
+    "atlas-lambda-authorizer-role-prod": {
+        # No value of a client's secret.
+        "secretsmanager:DescribeSecret": _SECRETS,
+        "secretsmanager:GetSecretValue": {SIGNING_KEY},
+        **_function_logs("authorizer"),
+    },
+    "atlas-lambda-rotation-role-prod": {
+        **dict.fromkeys(_RENEWING_SECRETS, _SECRETS),
+        **_function_logs("rotation"),
+    },
+    "atlas-lambda-forwarder-role-prod": {
+        "firehose:PutRecordBatch": {f"arn:aws:firehose:{_HERE}:deliverystream/atlas-events-prod"},
+        "s3:PutObject": {f"{LAKE}/rejected/events/refused/*"},
+        "dynamodb:PutItem": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "sqs:ReceiveMessage": {"<EventsQueue.Arn>"},
+        "sqs:DeleteMessage": {"<EventsQueue.Arn>"},
+        "sqs:GetQueueAttributes": {"<EventsQueue.Arn>"},
+        **_function_logs("forwarder"),
+    },
+    "atlas-api-gateway-role-prod": {"sqs:SendMessage": {f"arn:aws:sqs:{_HERE}:atlas-events-prod"}},
+    "atlas-firehose-role-prod": {
+        "s3:GetObject": _WRITTEN_BY_DELIVERY,
+        "s3:PutObject": _WRITTEN_BY_DELIVERY,
+        "s3:AbortMultipartUpload": _WRITTEN_BY_DELIVERY,
+        "s3:ListBucket": {LAKE},
+        "s3:GetBucketLocation": {LAKE},
+        "s3:ListBucketMultipartUploads": {LAKE},
+        **{
+            f"glue:{action}": {CATALOG, DATABASE, f"arn:aws:glue:{_HERE}:table/log_analytics_db/events"}
+            for action in ("GetTable", "GetTableVersion", "GetTableVersions")
+        },
+        "logs:PutLogEvents": {
+            f"arn:aws:logs:{_HERE}:log-group:/aws/kinesisfirehose/atlas-events-prod:log-stream:DestinationDelivery"
+        },
+    },
 }
 
 
@@ -210,6 +281,12 @@ def test_there_are_these_roles_and_no_policy_outside_them(prod: Synth) -> None:
         names.crawler_role,
         names.state_machine_role,
         names.scheduler_role,
+        names.token_role,
+        names.authorizer_role,
+        names.forwarder_role,
+        names.rotation_role,
+        names.events_api_role,
+        names.delivery_role,
     }
     assert prod.resources("AWS::IAM::Policy") == []
 
@@ -234,6 +311,12 @@ def test_no_role_has_a_wildcard_action(stages: dict[str, Synth], stage: str) -> 
         ("atlas-glue-crawler-role-prod", "glue.amazonaws.com"),
         ("atlas-step-functions-role-prod", "states.amazonaws.com"),
         ("atlas-eventbridge-role-prod", "scheduler.amazonaws.com"),
+        ("atlas-lambda-token-role-prod", "lambda.amazonaws.com"),
+        ("atlas-lambda-authorizer-role-prod", "lambda.amazonaws.com"),
+        ("atlas-lambda-forwarder-role-prod", "lambda.amazonaws.com"),
+        ("atlas-lambda-rotation-role-prod", "lambda.amazonaws.com"),
+        ("atlas-api-gateway-role-prod", "apigateway.amazonaws.com"),
+        ("atlas-firehose-role-prod", "firehose.amazonaws.com"),
     ],
 )
 def test_a_role_is_trusted_to_one_service(prod: Synth, role: str, service: str) -> None:

@@ -23,8 +23,8 @@ from tests.infra.conftest import STAGES, Synth, synthesize
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_synthesizes_its_five_stacks(stages: dict[str, Synth], stage: str) -> None:
-    parts = ("Data", "Ingestion", "Jobs", "Monitoring", "Orchestration")
+def test_every_stage_synthesizes_its_six_stacks(stages: dict[str, Synth], stage: str) -> None:
+    parts = ("Data", "Events", "Ingestion", "Jobs", "Monitoring", "Orchestration")
     assert set(stages[stage].templates) == {f"Atlas-{stage.capitalize()}-{part}" for part in parts}
 
 
@@ -55,7 +55,10 @@ def test_two_stages_can_share_an_account(stages: dict[str, Synth]) -> None:
     assert stages["dev"].config.database != stages["prod"].config.database
 
     def names(synth: Synth) -> set[str]:
-        keys = ("RoleName", "FunctionName", "QueueName", "TableName", "TopicName", "BucketName", "LogGroupName")
+        keys = (
+            *("RoleName", "FunctionName", "QueueName", "TableName", "TopicName", "BucketName", "LogGroupName"),
+            *("DeliveryStreamName", "UsagePlanName"),
+        )
         properties = [
             resource["Properties"]
             for template in synth.templates.values()
@@ -123,7 +126,7 @@ def test_a_file_is_not_handed_out_twice_while_it_is_worked_on(prod: Synth) -> No
     function = prod.one("AWS::Lambda::Function", FunctionName=names.ingest_function)
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"].startswith("<IngestDeadLetters")
-    mapping = prod.one("AWS::Lambda::EventSourceMapping")
+    mapping = prod.source_of(function)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] == prod.config.ingestion.max_concurrency
 
@@ -162,7 +165,8 @@ def test_every_log_group_forgets(stages: dict[str, Synth], stage: str) -> None:
     groups = stages[stage].resources("AWS::Logs::LogGroup")
     kept = stages[stage].config.retention.logs_days
     functions = stages[stage].resources("AWS::Lambda::Function")
-    assert len(groups) == len(functions) + 2 + 1  # of the jobs, of the state machine
+    # of the jobs, of the state machine, of the events API and its delivery stream
+    assert len(groups) == len(functions) + 2 + 1 + 2
     assert {group["RetentionInDays"] for group in groups} == {kept}
 
 
@@ -180,7 +184,7 @@ def test_crawlers_add_partitions_and_change_nothing(prod: Synth) -> None:
         assert told["CrawlerOutput"]["Partitions"]["AddOrUpdateBehavior"] == "InheritFromTable"
         assert set(crawler["Targets"]) == {"CatalogTargets"}
         crawled += crawler["Targets"]["CatalogTargets"][0]["Tables"]
-    assert crawled == [table.name for table in schema.TABLES]
+    assert crawled == [table.name for table in schema.CRAWLED_TABLES]
 
 
 def test_schedules_start_the_machine_with_requests_that_it_knows(prod: Synth) -> None:
@@ -230,7 +234,7 @@ def _asset(synth: Synth, *holding: str) -> Path:
     return found[0]
 
 
-@pytest.mark.parametrize("package", ["lambda_ingest", "lambda_day", "glue_jobs"])
+@pytest.mark.parametrize("package", ["lambda_ingest", "lambda_day", "lambda_events", "glue_jobs"])
 def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str) -> None:
     asset = _asset(prod, package)
     assert {path.name for path in asset.iterdir()} == {"atlas", package}
@@ -242,9 +246,11 @@ def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str)
 
 
 @pytest.mark.parametrize(
-    ("package", "lock"), [("lambda_ingest", layer.INGESTION), ("lambda_day", layer.DAY)], ids=["ingestion", "day"]
+    ("package", "lock"),
+    [("lambda_ingest", layer.INGESTION), ("lambda_day", layer.DAY), ("lambda_events", layer.EVENTS)],
+    ids=["ingestion", "day", "events"],
 )
-def test_a_layer_holds_all_that_its_function_imports(
+def test_a_layer_holds_all_that_its_functions_import(
     stages: dict[str, Synth], tmp_path: Path, package: str, lock: Path
 ) -> None:
     """As in Lambda: our asset, the layer, the standard library and the runtime's boto3, and nothing else."""
@@ -254,9 +260,12 @@ def test_a_layer_holds_all_that_its_function_imports(
     site = Path(boto3.__file__).parents[1]
     for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
         (runtime / name).symlink_to(site / name)
+    functions = local.resources("AWS::Lambda::Function")
+    handlers = ", ".join(each["Handler"] for each in functions if each["Handler"].startswith(f"{package}."))
+    modules = handlers.replace(".handler,", ",").removesuffix(".handler")
     path = [_asset(local, package), layer.build(lock, "host") / "python", runtime]
     told = subprocess.run(
-        [sys.executable, "-S", "-c", f"import {package}.handler as h; print(callable(h.handler))"],
+        [sys.executable, "-S", "-c", f"import {modules}; print(all(map(callable, [{handlers}])))"],
         env={
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "PATH": os.environ["PATH"],
@@ -271,7 +280,7 @@ def test_a_layer_holds_all_that_its_function_imports(
     assert told.stdout.strip() == "True", told.stderr
 
 
-@pytest.mark.parametrize("lock", [layer.INGESTION, layer.DAY], ids=lambda lock: lock.stem)
+@pytest.mark.parametrize("lock", [layer.INGESTION, layer.DAY, layer.EVENTS], ids=lambda lock: lock.stem)
 def test_a_layer_for_aws_is_for_its_platform_and_fits(lock: Path) -> None:
     folder = layer.build(lock, "arm64") / "python"
     binaries = [path.name for path in folder.rglob("*.so")]

@@ -18,6 +18,9 @@ SQS = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuid
 STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"
 DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
 S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html"
+API_GATEWAY = "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html"
+FIREHOSE = "https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html"
+LOGS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html"
 ATHENA = "https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html"
 
 _TABLE_OR_INDEX = (("TableName",), ("GlobalSecondaryIndexName", "TableName"))
@@ -41,6 +44,23 @@ AWS: dict[tuple[str, str], tuple[tuple[tuple[str, ...], ...], str]] = {
         )
     },
     ("AWS/S3", "BucketSizeBytes"): ((("BucketName", "StorageType"),), S3),
+    **{
+        ("AWS/ApiGateway", name): ((("ApiName", "Stage"),), API_GATEWAY)
+        for name in ("Count", "4XXError", "5XXError")
+    },
+    **{
+        ("AWS/Firehose", name): ((("DeliveryStreamName",),), FIREHOSE)
+        for name in (
+            "DeliveryToS3.DataFreshness",
+            "DeliveryToS3.Success",
+            "FailedConversion.Records",
+            "IncomingBytes",
+            "IncomingRecords",
+            "PartitionCountExceeded",
+            "ThrottledRecords",
+        )
+    },
+    ("AWS/Logs", "IncomingLogEvents"): ((("LogGroupName",),), LOGS),
     ("AWS/Athena", "ProcessedBytes"): ((("QueryState", "QueryType", "WorkGroup"),), ATHENA),
 }
 """Metrics of AWS: with which sets of dimensions each is put, and the page that says so."""
@@ -81,6 +101,10 @@ def _deployed(synth: Synth) -> dict[str, set[str]]:
         "GlobalSecondaryIndexName": {ledger.DIRTY_INDEX},
         "BucketName": named("AWS::S3::Bucket", "BucketName"),
         "StorageType": {"StandardStorage", "GlacierInstantRetrievalStorage"},
+        "ApiName": named("AWS::ApiGateway::RestApi", "Name"),
+        "Stage": named("AWS::ApiGateway::Stage", "StageName"),
+        "DeliveryStreamName": named("AWS::KinesisFirehose::DeliveryStream", "DeliveryStreamName"),
+        "LogGroupName": named("AWS::Logs::LogGroup", "LogGroupName"),
         "WorkGroup": named("AWS::Athena::WorkGroup", "Name"),
     }
 

@@ -146,20 +146,26 @@ def test_the_plan_says_what_people_have_to_know_before() -> None:
 
 
 class Session:
-    """Stands for boto3's session: answers of STS and CloudFormation, or what they raise."""
+    """Stands for boto3's session: answers of STS, CloudFormation and API Gateway, or what they raise."""
 
-    def __init__(self, caller: Any = None, toolkit: Any = None, region: str | None = PLACE.region) -> None:
+    def __init__(
+        self, caller: Any = None, toolkit: Any = None, region: str | None = PLACE.region, logs: Any = None
+    ) -> None:
         self.region_name = region
+        self._logs = logs or {"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/api-gateway-logs"}
         self._caller = caller or {"Account": PLACE.account, "Arn": PLACE.caller}
         self._toolkit = toolkit or {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
 
     def client(self, service: str, region_name: str) -> Session:
-        assert service in ("sts", "cloudformation")
+        assert service in ("sts", "cloudformation", "apigateway")
         assert region_name == PLACE.region
         return self
 
     def get_caller_identity(self) -> Any:
         return _answer(self._caller)
+
+    def get_account(self) -> Any:
+        return _answer(self._logs)
 
     def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - boto3 names it
         assert StackName == "CDKToolkit"
@@ -188,8 +194,9 @@ DEV = STAGES["dev"]
         (replace(DEV, account="999988887777"), Session(), "belongs to account 999988887777"),
         (DEV, Session(toolkit=_error("ValidationError")), "cdk bootstrap aws://111122223333/eu-central-1"),
         (DEV, Session(toolkit={"Stacks": [{"StackStatus": "ROLLBACK_FAILED"}]}), "in state ROLLBACK_FAILED"),
+        (DEV, Session(logs={"apiKeyVersion": "4"}), "give it a role, once, as docs/deploy.md says"),
     ],
-    ids=["region", "credentials", "expired", "account", "bootstrap", "half bootstrapped"],
+    ids=["region", "credentials", "expired", "account", "bootstrap", "half bootstrapped", "logs of the API"],
 )
 def test_what_is_missing_is_said_with_what_to_do(config: StageConfig, session: Any, said: str) -> None:
     with pytest.raises(CommandError, match=said):
@@ -199,7 +206,8 @@ def test_what_is_missing_is_said_with_what_to_do(config: StageConfig, session: A
 def test_a_place_is_where_the_credentials_lead() -> None:
     session: Any = Session()
     assert find_place(DEV, session) == PLACE
-    may_not_look: Any = Session(toolkit=_error("AccessDenied"))  # a pipeline's role
+    denied = _error("AccessDenied")
+    may_not_look: Any = Session(toolkit=denied, logs=denied)  # a pipeline's role
     assert find_place(DEV, may_not_look) == PLACE
 
 
