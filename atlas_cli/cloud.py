@@ -90,6 +90,23 @@ class Cloud:
         """The ledger, as a boto3 Table."""
         return self.session.resource("dynamodb").Table(self.names.ledger_table)
 
+    @cached_property
+    def events_url(self) -> str:
+        """The events API, without a slash at the end. Raises CommandError if the stage has none."""
+        stack = f"Atlas-{self.stage.capitalize()}-Events"
+        client = self.session.client("cloudformation")
+        try:
+            [found] = client.describe_stacks(StackName=stack)["Stacks"]
+        except client.exceptions.ClientError as fault:
+            raise CommandError(f"stage {self.stage} has no events API, no stack {stack}: {fault}") from fault
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+        url = outputs["EventsApiUrl"].rstrip("/")
+        if self.stage != LOCAL:
+            return url
+        host, _, path = url.removeprefix("https://").partition("/")
+        # The names of the local cloud's APIs are in no DNS; it knows them by their paths as well.
+        return f"{client.meta.endpoint_url}/_aws/execute-api/{host.partition('.')[0]}/{path}"
+
     def queue_url(self, queue: str) -> str:
         """Where a queue's messages go to and come from."""
         return self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]

@@ -6,12 +6,16 @@ and nothing else that the function did not bring; so a package that a layer forg
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 import shlex
 import sys
+import threading
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -22,6 +26,13 @@ from atlas_cli import cdk
 _PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")
 # "botocore.exceptions.ClientError: An error ..." at the end of a traceback
 _EXCEPTION = re.compile(r"^(?:\w+\.)*(\w+)(?::|$)")
+# How ministack's Python runtime tells that the function has raised, and how it tells it here.
+_RAISED_KEY = "atlas-raised"
+_RAISED = (
+    '{"status": "error", "error": str(e), "trace": traceback.format_exc()}',
+    '{"status": "ok", "result": {"errorType": type(e).__name__, "errorMessage": str(e), '
+    f'"{_RAISED_KEY}": traceback.format_exc()}}}}',
+)
 # AWS's Node runtime has the AWS SDK. CDK's auto-delete function, which `cdk deploy` starts as a custom resource,
 # imports it, and calls it only when a bucket is deleted; here everything goes at once, with the emulator.
 _NODE_S3 = """// Stands in for the AWS SDK that Lambda's Node runtime brings; every call answers with nothing.
@@ -41,9 +52,10 @@ def install(folder: Path, private: Iterable[str]) -> None:
 
     def detect_runtime_binary(runtime: str) -> tuple[str, str]:
         binary, worker = detect(runtime)
-        return str(own.get(binary, binary)), worker
+        return str(own.get(binary, binary)), worker.replace(*_RAISED)
 
     lambda_runtime._detect_runtime_binary = detect_runtime_binary
+    _unpack_once(folder / "unpacked")
     _name_errors()
 
 
@@ -57,16 +69,41 @@ def error_type(log: str) -> str | None:
     return found.group(1) if found else None
 
 
+def _unpack_once(folder: Path) -> None:
+    """The processes of a function share its code and layers, which ministack unpacks for each of them."""
+    turn = threading.Lock()
+
+    class ZipFile(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
+            packed = Path(str(self.filename)).read_bytes()
+            kept = folder / hashlib.sha256(packed).hexdigest()
+            with turn:
+                if not kept.exists():
+                    begun = kept.with_suffix(".part")
+                    begun.mkdir(parents=True)
+                    super().extractall(begun, members, pwd)
+                    begun.rename(kept)
+            target = Path(path)
+            target.rmdir()
+            target.symlink_to(kept)
+
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": ZipFile})
+
+
 def _name_errors() -> None:
     """AWS's `errorType` is the exception's class, which Step Functions can catch; ministack has one for all.
 
-    And `Runtime.ExitError`, if the function's process has ended, by itself or because it was killed.
+    And `Runtime.ExitError`, if the function's process has ended, by itself or because it was killed. A process
+    whose function has raised goes on, as on AWS; ministack ends it, which costs the next call a cold start.
     """
     execute = lambda_svc._execute_function_warm
 
     def execute_function_warm(func: dict[str, Any], event: Any, request_id: str) -> Any:
         result = execute(func, event, request_id)
         body = result.get("body")
+        if isinstance(body, dict) and _RAISED_KEY in body:
+            told = {"errorMessage": body["errorMessage"], "errorType": body["errorType"]}
+            return {"body": told, "error": True, "log": f"{result.get('log', '')}\n{body[_RAISED_KEY]}"}
         if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
             died = body["errorMessage"] == "Worker process died"
             named = "Runtime.ExitError" if died else error_type(result.get("log", ""))
@@ -88,8 +125,8 @@ def _python(folder: Path, private: Iterable[str]) -> Path:
         link = packages / source.name
         link.unlink(missing_ok=True)
         link.symlink_to(source)
-    # -S: without this virtual environment's packages; -B: the asset's folder stays as it was deployed.
-    command = [sys.executable, "-S", "-B"]
+    # -S: without this virtual environment's packages.
+    command = [sys.executable, "-S"]
     return _wrapper(folder / "python", command, {"PYTHONPATH": str(packages)}, private)
 
 

@@ -84,12 +84,16 @@ def serve(folder: Path, port: int) -> None:
     from ministack import app  # noqa: PLC0415
 
     from atlas_cli.local import (  # noqa: PLC0415
+        apigateway,
         athena_tables,
         cloudwatch,
         crawlers,
+        firehose,
         glue_runs,
         lambda_runtimes,
         patches,
+        queues,
+        secrets_manager,
     )
 
     endpoint = f"http://127.0.0.1:{port}"
@@ -107,6 +111,10 @@ def serve(folder: Path, port: int) -> None:
     crawlers.install(endpoint)
     athena_tables.install()
     cloudwatch.install()
+    queues.install()
+    apigateway.install(endpoint)
+    firehose.install(folder, endpoint)
+    secrets_manager.install()
 
     sys.argv = ["ministack"]
     app.main()

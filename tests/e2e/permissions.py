@@ -17,6 +17,9 @@ from atlas_cli.local.emulator import Emulator
 
 NAMES = Names("local")
 INGEST, DAY, GLUE, CRAWLER = NAMES.ingest_role, NAMES.day_role, NAMES.glue_role, NAMES.crawler_role
+TOKEN, AUTHORIZER, ROTATION = NAMES.token_role, NAMES.authorizer_role, NAMES.rotation_role
+API, FORWARDER, DELIVERY = NAMES.events_api_role, NAMES.forwarder_role, NAMES.delivery_role
+SEEN = (INGEST, DAY, GLUE, CRAWLER, TOKEN, AUTHORIZER, ROTATION, API, FORWARDER, DELIVERY)
 TESTING = "test"
 """The session of a test that acts as a role: it shows nothing of what the role needs."""
 
@@ -28,6 +31,10 @@ _LOG = "The service that runs the code writes the log, in the role's name."
 _PARTS = "An upload in parts is given up only when it fails."
 _TAGS = "AWS asks for it if an object that is copied has tags."
 _CRAWL = "AWS's own crawler; the local cloud's adds partitions with three calls."
+_RECEIVING = "Lambda's event source receives in the role's name."
+_WRITING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+_EVENTS = "Here the day function reads events; the jobs do by the same code: tests/engines/test_events.py."
+_DELIVERING = "AWS's own delivery stream; the local cloud's reads the table and writes objects whole."
 
 ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
     (INGEST, "Log"): ({"logs:CreateLogStream", "logs:PutLogEvents"}, _LOG),
@@ -43,10 +50,7 @@ ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
     (INGEST, "CopyTags"): ({"s3:PutObjectTagging"}, _TAGS),
     (INGEST, "WriteOutputs"): ({"s3:AbortMultipartUpload"}, _PARTS),
     (INGEST, "TellMissingFromForbidden"): ({"s3:ListBucket"}, "AWS says forbidden of what is gone, without it."),
-    (INGEST, "TakeFromQueue"): (
-        {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
-        "Lambda's event source receives in the role's name.",
-    ),
+    (INGEST, "TakeFromQueue"): ({"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, _RECEIVING),
     (DAY, "GiveUploadsUp"): ({"s3:AbortMultipartUpload"}, _PARTS),
     (GLUE, "ProbeFolders"): ({"s3:GetObject"}, _S3A),
     (GLUE, "ProbeParents"): ({"s3:ListBucket"}, _S3A),
@@ -55,6 +59,8 @@ ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
         {"sqs:GetQueueUrl", "sqs:SendMessage"},
         "Here the day function orders; the jobs do by the same code: tests/engines/test_failed_days.py.",
     ),
+    (GLUE, "FindEvents"): ({"s3:ListBucket"}, _EVENTS),
+    (GLUE, "ReadEvents"): ({"s3:GetObject"}, _EVENTS),
     (CRAWLER, "LocateBucket"): ({"s3:GetBucketLocation"}, _CRAWL),
     (CRAWLER, "ReadDatabase"): ({"glue:GetDatabase"}, _CRAWL),
     (CRAWLER, "AddPartitions"): (
@@ -69,6 +75,18 @@ ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
         },
         _CRAWL,
     ),
+    **{(role, "Log"): (_WRITING, _LOG) for role in (TOKEN, AUTHORIZER, ROTATION, FORWARDER)},
+    (FORWARDER, "TakeFromQueue"): (
+        {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+        _RECEIVING,
+    ),
+    (DELIVERY, "Log"): ({"logs:PutLogEvents"}, _LOG),
+    (DELIVERY, "WriteEvents"): ({"s3:GetObject", "s3:AbortMultipartUpload"}, _DELIVERING),
+    (DELIVERY, "KnowTheLake"): (
+        {"s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"},
+        _DELIVERING,
+    ),
+    (DELIVERY, "ReadTheSchema"): ({"glue:GetTableVersion", "glue:GetTableVersions"}, _DELIVERING),
 }
 """What is not used here, by role and statement, and why it is granted all the same."""
 
@@ -90,7 +108,7 @@ def idle(cloud: Cloud, running: Emulator) -> dict[tuple[str, str], set[str]]:
 
 def _granted(cloud: Cloud) -> Iterator[Permission]:
     iam: Any = cloud.session.client("iam")
-    for role in (INGEST, DAY, GLUE, CRAWLER):
+    for role in SEEN:
         for statement in iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]["Statement"]:
             for action in _listed(statement["Action"]):
                 for resource in _resources(statement, action):
@@ -102,6 +120,8 @@ def _resources(statement: Any, action: str) -> list[str]:
     if action.startswith("glue:"):
         return ["*"]
     if action == "s3:ListBucket":
+        if "Condition" not in statement:
+            return _listed(statement["Resource"])
         prefixes = _listed(statement["Condition"]["StringLike"]["s3:prefix"])
         return [
             prefix for prefix in prefixes if prefix.endswith(("*", "/"))

@@ -20,12 +20,25 @@ from atlas import lake, schema
 from atlas.names import Names
 from atlas_cli.cloud import Cloud
 from atlas_cli.project import ROOT
-from tests.e2e.permissions import CRAWLER, DAY, GLUE, INGEST, TESTING
+from tests.e2e.permissions import (
+    API,
+    AUTHORIZER,
+    CRAWLER,
+    DAY,
+    DELIVERY,
+    FORWARDER,
+    GLUE,
+    INGEST,
+    ROTATION,
+    SEEN,
+    TESTING,
+    TOKEN,
+)
 
 PAGE = ROOT / "docs" / "security.md"
 NAMES, OTHERS = Names("local"), Names("prod")
 MACHINE, SCHEDULER = NAMES.state_machine_role, NAMES.scheduler_role
-ROLES = (INGEST, DAY, GLUE, CRAWLER, MACHINE, SCHEDULER)
+ROLES = (*SEEN, MACHINE, SCHEDULER)
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 NO_DAY = date(2001, 1, 1)
 
@@ -44,11 +57,15 @@ PLACES = {
     "archive": lake.ARCHIVE + "denied",
     "results": lake.QUERY_RESULTS + "denied",
     "events": lake.EVENTS + "denied",
+    "refused events": lake.REFUSED_EVENTS + "denied",
+    "failed events": lake.UNDELIVERED_EVENTS + "denied",
     "elsewhere": "denied",
 }
 """A key in each part of the lake that a role can be kept out of."""
 
 _TABLES = {"silver", "gold", "receipt", "failed attempt", "refused records"}
+_EVENTS = {"events", "refused events", "failed events"}
+_NOTHING: dict[str, set[str]] = {"get": set(), "put": set(), "delete": set(), "list": set()}
 _DAYS = {"manifests", "silver", "gold", "receipt", "failed attempt", "staging", "refused records"}
 MAY: dict[str, dict[str, set[str]]] = {
     INGEST: {
@@ -58,20 +75,26 @@ MAY: dict[str, dict[str, set[str]]] = {
         "list": {"raw", "archive"},
     },
     DAY: {
-        "get": {"validated", "staging"},
+        "get": {"validated", "staging", "manifests", *_EVENTS},
         "put": {*_DAYS, "failed runs"},
         "delete": {"validated", "silver", "refused records", "staging", "failed attempt"},
-        "list": {"validated", "silver", "refused records", "staging"},
+        "list": {"validated", "silver", "refused records", "staging", *_EVENTS},
     },
     GLUE: {
-        "get": {"validated", *_DAYS},
+        "get": {"validated", *_DAYS, *_EVENTS},
         "put": {*_DAYS, "failed runs"},
         "delete": {"validated", *_DAYS},
-        "list": {"validated", *_DAYS},
+        "list": {"validated", *_DAYS, *_EVENTS},
     },
     CRAWLER: {"get": _TABLES, "put": set(), "delete": set(), "list": _TABLES},
-    MACHINE: {"get": set(), "put": set(), "delete": set(), "list": set()},
-    SCHEDULER: {"get": set(), "put": set(), "delete": set(), "list": set()},
+    FORWARDER: {**_NOTHING, "put": {"refused events"}},
+    DELIVERY: {
+        "get": {"events", "failed events"},
+        "put": {"events", "failed events"},
+        "delete": set(),
+        "list": set(PLACES),
+    },
+    **dict.fromkeys((TOKEN, AUTHORIZER, ROTATION, API, MACHINE, SCHEDULER), _NOTHING),
 }
 """Where each role may go in the lake. It must not go anywhere else."""
 
@@ -85,8 +108,8 @@ def _of_ledgers() -> Iterator[Call]:
     calls: dict[str, tuple[dict[str, Any], set[str]]] = {
         "get_item": ({"Key": key}, {INGEST, DAY, GLUE}),
         "query": (query, {INGEST, DAY, GLUE, MACHINE}),
-        "put_item": ({"Item": key}, {INGEST}),
-        "update_item": ({"Key": key}, {INGEST, DAY, GLUE, MACHINE}),
+        "put_item": ({"Item": key}, {INGEST, FORWARDER}),
+        "update_item": ({"Key": key}, {INGEST, DAY, GLUE, MACHINE, FORWARDER}),
         "delete_item": ({"Key": key}, {INGEST, DAY, GLUE}),
         "scan": ({}, set()),
         "delete_table": ({}, set()),
@@ -103,6 +126,11 @@ def _calls(cloud: Cloud) -> list[Call]:
         f"{cloud.queue_url(NAMES.ingest_queue).rsplit('/', 1)[0]}/{name}"
         for name in (NAMES.ingest_queue, NAMES.ingest_dead_letter_queue, OTHERS.ingest_queue)
     )
+    requests, lost_requests, foreign_requests = (
+        f"{queue.rsplit('/', 1)[0]}/{name}"
+        for name in (NAMES.events_queue, NAMES.events_dead_letter_queue, OTHERS.events_queue)
+    )
+    put: Any = {"Records": [{"Data": b"denied"}]}
     topics = [f"arn:aws:sns:{here}:{account}:{names.topic}" for names in (NAMES, OTHERS)]
     foreign_lake = OTHERS.bucket(account, here)
     logs = NAMES.access_logs_bucket(account, here)
@@ -132,7 +160,8 @@ def _calls(cloud: Cloud) -> list[Call]:
         ("glue", "start_job_run", {"JobName": NAMES.normalize_job}, {MACHINE}),
         ("glue", "start_job_run", {"JobName": OTHERS.normalize_job}, set()),
         ("glue", "start_crawler", {"Name": NAMES.gold_crawler}, {MACHINE}),
-        ("glue", "get_table", {**table, "Name": schema.LOGS.name}, {CRAWLER}),
+        # The local cloud asks about the catalog, and cannot tell tables apart.
+        ("glue", "get_table", {**table, "Name": schema.LOGS.name}, {CRAWLER, DELIVERY}),
         ("glue", "get_table", {"DatabaseName": "log_analytics_db_dev", "Name": schema.LOGS.name}, set()),
         ("glue", "delete_table", {**table, "Name": schema.LOGS.name}, set()),
         ("glue", "create_table", {**table, "TableInput": {"Name": "denied"}}, set()),
@@ -151,7 +180,17 @@ def _calls(cloud: Cloud) -> list[Call]:
         ("logs", "delete_log_group", {"logGroupName": NAMES.day_logs}, set()),
         ("logs", "get_log_events", {"logGroupName": NAMES.day_logs, "logStreamName": "denied"}, set()),
         ("athena", "start_query_execution", {"QueryString": "SELECT 1", "WorkGroup": NAMES.workgroup}, set()),
-        ("secretsmanager", "get_secret_value", {"SecretId": "denied"}, set()),
+        *_of_secrets(cloud),
+        ("sqs", "send_message", {"QueueUrl": requests, "MessageBody": "denied"}, {API}),
+        ("sqs", "send_message", {"QueueUrl": foreign_requests, "MessageBody": "denied"}, set()),
+        ("sqs", "receive_message", {"QueueUrl": requests}, {FORWARDER}),
+        ("sqs", "receive_message", {"QueueUrl": lost_requests}, set()),
+        ("firehose", "put_record_batch", {"DeliveryStreamName": NAMES.delivery_stream, **put}, {FORWARDER}),
+        ("firehose", "put_record_batch", {"DeliveryStreamName": OTHERS.delivery_stream, **put}, set()),
+        ("firehose", "delete_delivery_stream", {"DeliveryStreamName": NAMES.delivery_stream}, set()),
+        ("lambda", "invoke", {"FunctionName": NAMES.forwarder_function}, set()),
+        ("lambda", "invoke", {"FunctionName": NAMES.rotation_function}, set()),
+        ("apigateway", "get_api_keys", {}, set()),
         ("ssm", "get_parameter", {"Name": NAMES.key_parameter}, set()),
         ("kms", "schedule_key_deletion", {"KeyId": NAMES.key_alias}, set()),
         ("kms", "decrypt", {"CiphertextBlob": b"denied"}, set()),
@@ -166,8 +205,39 @@ def _calls(cloud: Cloud) -> list[Call]:
     ]
 
 
+def _of_secrets(cloud: Cloud) -> Iterator[Call]:
+    secrets = cloud.session.client("secretsmanager")
+    key = secrets.describe_secret(SecretId=NAMES.signing_key)["ARN"]
+    clients = key.replace(NAMES.signing_key, NAMES.client_secret("denied"))
+    version = {"VersionStage": "AWSCURRENT", "RemoveFromVersionId": "0" * 32}
+    calls: list[
+        tuple[str, dict[str, Any], set[str], set[str]]
+    ] = [  # who may to the key, and who to clients' secrets
+        ("describe_secret", {}, {TOKEN, AUTHORIZER, ROTATION}, {TOKEN, AUTHORIZER, ROTATION}),
+        ("get_secret_value", {}, {TOKEN, AUTHORIZER, ROTATION}, {TOKEN, ROTATION}),
+        ("put_secret_value", {"SecretString": "denied"}, {ROTATION}, {ROTATION}),
+        ("update_secret_version_stage", version, {ROTATION}, {ROTATION}),
+        ("update_secret", {"SecretString": "denied"}, set(), set()),
+        ("rotate_secret", {}, set(), set()),
+        ("delete_secret", {}, set(), set()),
+        ("put_resource_policy", {"ResourcePolicy": "{}"}, set(), set()),
+    ]
+    for call, more, to_key, to_clients in calls:
+        yield "secretsmanager", call, {"SecretId": key, **more}, to_key
+        yield "secretsmanager", call, {"SecretId": clients, **more}, to_clients
+        yield "secretsmanager", call, {"SecretId": key.replace("/local/", "/prod/"), **more}, set()
+
+
 def _count(namespace: str) -> dict[str, Any]:
     return {"Namespace": namespace, "MetricData": [{"MetricName": "denied", "Value": 0}]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_for_others(cloud: Cloud) -> Iterator[None]:
+    """What those could send who may is taken away again: no function would ever take it."""
+    yield
+    for queue in (NAMES.ingest_queue, NAMES.events_queue):
+        cloud.sqs.purge_queue(QueueUrl=cloud.queue_url(queue))
 
 
 @contextmanager

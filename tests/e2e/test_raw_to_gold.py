@@ -93,7 +93,7 @@ def test_athena_reads_the_same_whichever_engine_wrote_a_day(
 
 def _all_that_athena_reads(cloud: Cloud) -> dict[str, list[str]]:
     read = {}
-    for table in schema.TABLES:
+    for table in schema.CRAWLED_TABLES:
         columns = ", ".join(
             column.name for column in (*table.columns, *table.partition_keys) if column.name != "run_id"
         )
@@ -214,7 +214,10 @@ def test_an_engine_whose_role_lacks_a_prefix_fails_and_leaves_gold_alone_until_t
 def test_each_permission_of_a_role_has_been_used_by_now_or_only_aws_asks_for_it(
     cloud: Cloud, running: Emulator, say: Say, tmp_path: Path
 ) -> None:
-    """After what the tests before have not done: a refused file that is taken after all, a day that has expired."""
+    """After what the tests before have not done: a refused file that is taken after all, a day that has expired.
+
+    The tests before are those of test_events.py too.
+    """
     torn = keys.RAW + "torn.ndjson.gz"
     (tmp_path / "torn").write_bytes(gzip.compress(requests(EXPIRED, 0, 20_000).encode())[:-20_000])
     [refused] = put(cloud, {torn: tmp_path / "torn"}, say)

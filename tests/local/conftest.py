@@ -6,6 +6,7 @@ import pytest
 
 from atlas_cli.local import emulator
 from atlas_cli.local.emulator import Emulator
+from tests.local.made import Made
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     project = tmp_path_factory.mktemp("cloud")
     yield emulator.start(project)
     emulator.stop(project)
+
+
+@pytest.fixture
+def made(cloud: Emulator) -> Made:
+    return Made(cloud)

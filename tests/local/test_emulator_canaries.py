@@ -12,20 +12,30 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from airspeed import operators  # type: ignore[import-untyped]
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import (
+    apigateway_v1,
     athena,
     cloudwatch,
     cloudwatch_logs,
     eventbridge,
+    firehose,
     glue,
     lambda_svc,
     s3,
     scheduler,
+    secretsmanager,
+    sqs,
     stepfunctions,
 )
 from ministack.services.cloudformation import provisioners
+
+from atlas_cli.local import lambda_runtimes
+
+_SENT = ("headers", "body", "query_params")
+_INVOKED = ("integration", "api_id", "stage_name", "stage", "resource", "request_path", "method")
 
 
 def test_the_version_is_the_one_that_was_patched() -> None:
@@ -68,6 +78,37 @@ def test_the_version_is_the_one_that_was_patched() -> None:
         (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
         (s3, "_put_object", ["bucket_name", "key", "body", "headers"]),
         (stepfunctions, "_invoke_aws_sdk_integration", ["resource", "input_data"]),
+        (apigateway_v1, "_build_lambda_event_v1", ["api_id", "stage_name"]),
+        (apigateway_v1, "_check_api_key", ["method_obj", "api_id", "stage_name", "headers"]),
+        (apigateway_v1, "_check_request_validation", ["method_obj", "api_id", "request", *_SENT]),
+        (apigateway_v1, "_execute_in_scope", ["request", "api_id", "stage_name", "method", "path", *_SENT]),
+        (apigateway_v1, "_gateway_error_response", ["error", "request"]),
+        (apigateway_v1, "_gateway_request_value", ["source", "request"]),
+        (apigateway_v1, "_gw_error", ["response_type", "message"]),
+        (apigateway_v1, "_handle_execute_in_scope", ["api_id", "stage_name", "method", "path", *_SENT]),
+        (apigateway_v1, "_header_ci", ["headers", "name"]),
+        (apigateway_v1, "_invoke_authorizer_lambda", ["authorizer", "event", "account_id", "region"]),
+        (apigateway_v1, "_invoke_sqs_v1", [*_INVOKED, *_SENT, "path_params", "owner_account_id"]),
+        (apigateway_v1, "_lambda_proxy_response", ["result"]),
+        (apigateway_v1, "_model_schema", ["api_id", "model_name"]),
+        (apigateway_v1, "_parse_service_integration_uri", ["uri"]),
+        (apigateway_v1, "_regex_search", ["pattern", "text"]),
+        (apigateway_v1, "_select_service_integration_response", ["integration", "backend_status"]),
+        (firehose, "_convert_to_parquet", ["conversion", "data"]),
+        (firehose, "_evaluate_prefix", ["template", "t", "query_keys"]),
+        (firehose, "_metadata_extraction_keys", ["cfg", "data"]),
+        (firehose, "_put_record_batch", ["data"]),
+        (provisioners, "_apigw_method_create", ["logical_id", "props", "stack_name"]),
+        (provisioners, "_sm_secret_string", ["props"]),
+        (secretsmanager, "_find_stage_version", ["secret", "stage"]),
+        (secretsmanager, "_get_secret_value", ["data"]),
+        (secretsmanager, "_put_secret_value", ["data"]),
+        (secretsmanager, "_remove_stage_everywhere", ["secret", "stage", "except_version_id"]),
+        (secretsmanager, "_resolve", ["secret_id"]),
+        (secretsmanager, "_rotate_secret", ["data"]),
+        (sqs, "_act_send_message", ["data", "qurl"]),
+        (sqs, "_collect_msgs", ["q", "max_n", "vis_timeout"]),
+        (sqs, "_receive_messages_for_esm", ["queue_url", "max_number"]),
     ],
     ids=lambda value: value.__name__.rsplit(".", 1)[-1] if isinstance(value, ModuleType) else None,
 )
@@ -191,6 +232,83 @@ def test_a_batch_of_messages_is_an_action_of_its_own() -> None:
 def test_no_request_has_the_namespace_of_its_metrics() -> None:
     assert "cloudwatch:namespace" not in inspect.getsource(iam_actions) + inspect.getsource(iam_evaluator)
     assert "request_tag_context(service, iam_action, body, routing_params)" in inspect.getsource(app)
+
+
+def test_api_gateway_renders_little_of_its_templates_and_knows_little_of_a_request() -> None:
+    assert "#foreach" not in inspect.getsource(apigateway_v1)
+    called = _source(apigateway_v1._invoke_sqs_v1)
+    assert 'vtl_context = {"authorizer": authorizer_context}' in called
+    assert "Override" not in inspect.getsource(apigateway_v1)
+    assert '"extendedRequestId": request_id' in _source(apigateway_v1._build_lambda_event_v1)
+
+
+def test_api_gateway_calls_sqs_with_nobodys_rights_and_hears_xml() -> None:
+    called = _source(apigateway_v1._invoke_sqs_v1)
+    assert 'integration.get("credentials")' not in called
+    assert "_sqs_svc._xml_err_resp" in called
+
+
+def test_api_gateway_does_not_say_what_is_wrong_with_a_body() -> None:
+    assert "validationErrorString" not in inspect.getsource(apigateway_v1)
+    validated = _source(apigateway_v1._check_request_validation)
+    assert 'method_obj.get("requestModels") or {}).get("application/json")' in validated
+    assert "json.loads(body)" in validated
+    assert "re.search(pattern, text)" in _source(apigateway_v1._regex_search)
+
+
+def test_api_gateway_knows_clients_by_a_header_only() -> None:
+    assert "usageIdentifierKey" not in inspect.getsource(apigateway_v1)
+    assert "apiKeySource" not in _source(apigateway_v1._check_api_key)
+
+
+def test_api_gateway_tells_the_client_what_a_function_failed_of_and_takes_bodies_of_any_length() -> None:
+    assert 'return None, str(lambda_response.get("body")' in _source(apigateway_v1._lambda_proxy_response)
+    assert '_gw_error("REQUEST_TOO_LARGE"' not in inspect.getsource(apigateway_v1)
+
+
+def test_stacks_forget_an_apis_key_source_and_the_validators_of_its_methods() -> None:
+    assert "ApiKeySourceType" not in _source(provisioners._apigw_rest_api_create)
+    assert "RequestValidatorId" not in _source(provisioners._apigw_method_create)
+    assert "_apigw_v1" not in _source(provisioners._apigw_request_validator_create)
+
+
+def test_the_template_engine_takes_nothing_for_true() -> None:
+    assert "if result is None:\n            return True" in inspect.getsource(operators.Condition)
+    assert "is None:\n            return False" in inspect.getsource(operators.UnaryOperatorValue)
+
+
+def test_a_message_is_as_long_as_its_body_and_ten_are_a_batch_that_no_window_delays() -> None:
+    assert "if body_bytes > max_size" in _source(sqs._act_send_message)
+    assert "min(int(max_number or 1), 10)" in _source(sqs._receive_messages_for_esm)
+    assert "BatchingWindow" not in _source(lambda_svc._poll_sqs)
+
+
+def test_a_delivery_stream_writes_an_object_a_record_with_nobodys_rights() -> None:
+    put = _source(firehose._put_record_batch)
+    assert "_deliver_records_to_s3(stream, dest, [(record_id, decoded)])" in put
+    assert "4 MiB" not in put
+    assert "RoleARN" not in _source(firehose._deliver_to_s3) + _source(firehose._put_s3_object)
+
+
+def test_a_rotation_copies_the_secret_and_calls_nobody() -> None:
+    assert "RotateSecret stub" in _source(secretsmanager._rotate_secret)
+    assert "ResourceExistsException" not in _source(secretsmanager._put_secret_value)
+    assert 'result["SecretString"] = ver["SecretString"]' in _source(secretsmanager._get_secret_value)
+
+
+def test_a_stacks_secret_is_known_by_its_name_made_of_any_characters_and_never_rotated() -> None:
+    assert 'return name, {"Id": arn, "Arn": arn}' in _source(provisioners._sm_secret_create)
+    assert "ExcludePunctuation" not in _source(provisioners._sm_secret_string)
+    assert "AWS::SecretsManager::RotationSchedule" not in provisioners._RESOURCE_HANDLERS
+
+
+def test_a_process_ends_when_its_function_raises_and_unpacks_what_others_have_unpacked() -> None:
+    script = lambda_runtime._detect_runtime_binary("python3.13")[1]
+    assert script.count(lambda_runtimes._RAISED[0]) == 1
+    assert 'if response.get("status") == "error":\n                proc, self._proc' in _source(
+        lambda_runtime.Worker.invoke
+    )
+    assert _source(lambda_runtime.Worker._spawn).count("zf.extractall(") == 2
 
 
 def test_ministack_binds_every_interface_unless_told() -> None:
