@@ -32,11 +32,21 @@ def in_alarm(cloud: Cloud) -> list[dict[str, Any]]:
 
 def oldest_minutes(cloud: Cloud, queue: str) -> int | None:
     """How long a queue's oldest message has been waiting; None if that was not measured lately."""
+    return _latest_minutes(cloud, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue)
+
+
+def undelivered_minutes(cloud: Cloud, stream: str) -> int | None:
+    """How long the oldest event waits that a delivery stream has and has not written; None if nobody knows."""
+    return _latest_minutes(cloud, "AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", stream)
+
+
+def _latest_minutes(cloud: Cloud, namespace: str, metric: str, dimension: str, value: str) -> int | None:
+    """The latest value of a metric of seconds."""
     now = datetime.now(UTC)
     points = cloud.cloudwatch.get_metric_statistics(
-        Namespace="AWS/SQS",
-        MetricName="ApproximateAgeOfOldestMessage",
-        Dimensions=[{"Name": "QueueName", "Value": queue}],
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": dimension, "Value": value}],
         StartTime=now - _RECENT,
         EndTime=now,
         Period=_PERIOD_SECONDS,

@@ -1,4 +1,4 @@
-"""`atlas status`: what runs where, alarms, freshness, queues, dirty and failed days, last runs."""
+"""`atlas status`: what runs where, alarms, freshness, queues, delivery, dirty and failed days, last runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from atlas import lake
 from atlas.ledger import DAY, DIRTY, DIRTY_INDEX, DIRTY_VALUE, FAILURES, LOCK_OWNER, query_all
 from atlas.schema import DATA_QUALITY
 from atlas.timestamps import iso_utc
-from atlas_cli.alarms import in_alarm, oldest_minutes
+from atlas_cli.alarms import in_alarm, oldest_minutes, undelivered_minutes
 from atlas_cli.cloud import LOCAL, Cloud
 from atlas_cli.console import Say
+from atlas_cli.dead_letters import ways
 from atlas_cli.local import emulator
 from atlas_cli.project import ROOT
 from atlas_cli.run import outcomes, why
@@ -27,12 +28,14 @@ def status(cloud: Cloud, say: Say) -> None:
     say.rows("Where", [{"what": what, "is": value} for what, value in _where(cloud).items()])
     say.rows("Alarms", in_alarm(cloud))
     say.rows("Freshness", [freshness(cloud, datetime.now(UTC).date() - timedelta(days=1))])
-    dead_letters = cloud.names.ingest_dead_letter_queue
-    queues = [_queue(cloud, name) for name in (cloud.names.ingest_queue, dead_letters)]
+    there = ways(cloud.names)
+    queues = [_queue(cloud, name) for way in there for name in (way.queue, way.dead_letters)]
     say.rows("Queues", queues)
-    if any(row["messages"] for row in queues if row["queue"] == dead_letters):
+    if any(row["messages"] for row in queues if row["queue"] in [way.dead_letters for way in there]):
         say.note("Some could not be delivered. Look at them: atlas dead-letters")
         say.note()
+    stream = cloud.names.delivery_stream
+    say.rows("Delivery of events", [{"stream": stream, "oldest_minutes": undelivered_minutes(cloud, stream)}])
     items = _dirty_items(cloud)
     say.rows("Dirty days", [_dirty_row(item) for item in items])
     if failed := failed_days(cloud, items):

@@ -13,6 +13,7 @@ import pytest
 
 from atlas.orders import Order
 from atlas_cli.cloud import LOCAL, Cloud
+from atlas_cli.dead_letters import ways
 from lambda_ingest.events import messages
 from tests.lake_under_test import LakeUnderTest, lake_under_test
 
@@ -67,8 +68,9 @@ def stage_under_test() -> Iterator[StageUnderTest]:
             BillingMode="PAY_PER_REQUEST",
             **{name: described[name] for name in ("KeySchema", "AttributeDefinitions")},
         )
-        for name in (cloud.names.ingest_queue, cloud.names.ingest_dead_letter_queue):
-            cloud.sqs.create_queue(QueueName=name)
+        for way in ways(cloud.names):
+            for name in (way.queue, way.dead_letters):
+                cloud.sqs.create_queue(QueueName=name)
         made = StageUnderTest(cloud, replace(lake, bucket=cloud.bucket, ledger=cloud.ledger))
         patch.setattr("atlas_cli.entries.time.sleep", made.deliver)
         yield made

@@ -30,6 +30,7 @@ def page() -> str:
         "even": f"{_even(config):.1f}",
         "often": f"{bills[-1].usd:,.0f}",
         "seldom": f"{bill(seldom, EXAMPLES[-1]).usd:,.0f}",
+        "million": f"{bill(config, 0, 0, 1_000_000).usd - bill(config, 0, 0).usd:,.0f}",
         "examples": _examples(bills),
         "lines": _table(
             ("service", "what", "quantity", "price"),

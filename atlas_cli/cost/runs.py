@@ -1,11 +1,12 @@
 """The runs of one day: how often it is processed, how much of it each time, and on which engine.
 
-While files come in, the day is dirty, and each sweep that finds a new file processes all that is there so far,
-until that is Glue's for the first time. The daily run processes the whole day once more.
+While files or events come in, the day is dirty, and each sweep that finds new ones processes all that is there so
+far, until that is Glue's for the first time. The daily run processes the whole day once more.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,16 +31,17 @@ class Runs:
     glue_dpu_seconds: float
 
 
-def runs_of_a_day(config: StageConfig, gb: float, files: int, known: Mapping[str, float]) -> Runs:
-    """The runs of a day of so many GB of text in so many files that come evenly over the day."""
+def runs_of_a_day(config: StageConfig, gb: float, files: int, events: int, known: Mapping[str, float]) -> Runs:
+    """The runs of a day of so many GB of text in so many files, and of events, that come evenly over the day."""
     when = config.orchestration
     if not when.schedules_enabled:
         return Runs(0, 0.0, 0, 0.0, 0.0, 0, 0.0)
-    sweeps = min(files, 1440 // when.sweep_minutes)
+    arrivals = files + math.ceil(events / known["events_a_request"])
+    sweeps = min(arrivals, 1440 // when.sweep_minutes)
     swept = [number / sweeps for number in range(1, sweeps + 1)]
-    whole = 1.0 if files else 0.0
-    records = gb * 2**30 / known["record_bytes"] / 1e6
-    text = gb * 2**30 * known["envelopes_per_text"]
+    whole = 1.0 if arrivals else 0.0
+    records = (gb * 2**30 / known["record_bytes"] + events) / 1e6
+    text = gb * 2**30 * known["envelopes_per_text"] + events * known["event_bytes"]
     dpus_a_worker = int(config.jobs.worker_type.removeprefix("G.").removesuffix("X"))
 
     def on_glue(share: float) -> bool:

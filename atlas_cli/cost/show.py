@@ -16,20 +16,21 @@ _NAMED = 3
 _CENT = 0.005
 
 
-def show(stage: str, gb: float, files: int | None, say: Say) -> None:
+def show(stage: str, gb: float, files: int | None, events: int, say: Say) -> None:
     """Says the bill of a stage of cdk.json. Raises ConfigError, and CommandError for the local one."""
     if stage == LOCAL:
         raise CommandError("the stage local runs on this machine and costs nothing: name another with --stage")
-    if gb < 0 or (files or 0) < 0:
-        raise CommandError("--gb-per-day and --files-per-day are no less than 0")
+    if min(gb, files or 0, events) < 0:
+        raise CommandError("--gb-per-day, --files-per-day and --events-per-day are no less than 0")
     config = StageConfig.load(stage, read_context())
-    told = bill(config, gb, files)
+    told = bill(config, gb, files, events)
     if say.as_json:
         say.rows("", [row(line) for line in (*told.lines, *told.cloudwatch_logs)])
         return
     idle = bill(config, 0, 0)
     say.note(
-        f"Stage {stage} with {gb:,g} GB of text in {told.files_per_day:,} files a day, at the end of month 12.\n"
+        f"Stage {stage} with {gb:,g} GB of text in {told.files_per_day:,} files"
+        f"{f' and {events:,} events' if events else ''} a day, at the end of month 12.\n"
         f"List prices of {REGION}, {DATE}, without free tiers and taxes.\n"
     )
     say.rows("US dollars a month, by service", services(told, idle))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.metrics import METRICS
+from atlas.metrics import EVENTS, METRICS
 from atlas_cli.cost import Bill, Line, bill, figures, load
 from atlas_cli.docs import DOCS
 from atlas_cli.main import main
@@ -191,7 +191,7 @@ def test_each_line_is_what_its_formula_says() -> None:
         "S3, moves to Glacier": month * 200 * 0.02 / 1000,
         "EventBridge, the bucket's events": month * (200 * 8 + runs * KNOWN["run_events"]) / 1e6,
         "EventBridge, schedules": month * 49 / 1e6,
-        "SQS, requests": month * (5 * 4320 + 200 * 3) * 0.40 / 1e6,
+        "SQS, requests": month * (2 * 5 * 4320 + 200 * 3) * 0.40 / 1e6,
         "Lambda, ingestion": month * (mb / 76 * 1769 + 200 * 9 * 0.03 * 1769) / 1024 * 0.0000133334,
         "Lambda, days": month
         * (runs * 0.2 + shares * records * 3.7 + runs * KNOWN["run_calls"] * 0.03 + shares * objects * 2 / 8 * 0.03)
@@ -202,13 +202,37 @@ def test_each_line_is_what_its_formula_says() -> None:
         "Glue, crawlers": month * 2 * 2 * 0.3333 * 0.44,
         "DynamoDB, storage": 200 * 365 * KNOWN["file_ledger_kb"] / 2**20 * 0.25,
         "CloudWatch, alarms": KNOWN["alarm_metrics"] * 0.10,
-        "CloudWatch, metrics": len(METRICS) * 0.30,
+        "CloudWatch, metrics": sum(metric.service != EVENTS for metric in METRICS) * 0.30,
         "CloudWatch, putting metrics": month * (runs + sweeps) * 0.01 / 1000,
         "KMS, key": 1.00,
+        "Secrets Manager, secrets": 0.40,
         "CloudWatch Logs, taken in": month * 10 * (1 + 26 / 238) * 0.50,
         "CloudWatch Logs, stored": 365 * 10 * (1 + 26 / 238) * 0.15 * 0.03,
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+def test_each_line_of_events_is_what_its_formula_says() -> None:
+    """One example by hand: a million of 400 bytes in 20,000 requests, which keep every sweep busy."""
+    told = bill(STAGES["prod"], 0, 0, events=1_000_000)
+    found, month, requests = usd(told), 30.4167, 20_000
+    batches, tokens, objects = 86_400 / 5, 5 * 72, 86_400 / 120 * 1.2
+    taken_in = month * 1e6 * 5 / 2**20  # GB: each event is counted as 5 KB
+    expected = {
+        "API Gateway, requests": month * (requests + tokens) * 3.50 / 1e6,
+        "SQS, requests": month * (2 * 5 * 4320 + requests + 2 * batches) * 0.40 / 1e6,
+        "Firehose, taken in": taken_in * 0.029,
+        "Firehose, made Parquet": taken_in * 0.018,
+        "Firehose, partitions": month * 4e8 / 2**30 * 0.020,
+        "Firehose, objects": month * objects * 0.005 / 1000,
+        "Secrets Manager, secrets": (1 + 5) * 0.40,
+        "Secrets Manager, calls": month * (2 * 8640 + 3 * tokens) * 0.05 / 10_000,
+        "Lambda, events": month * (requests * 0.01 + batches * 0.5 + tokens * 0.03) * 512 / 1024 * 0.0000133334,
+        "S3, events": 4e8 / 2**30 * 0.2 * 365 * 0.023,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    assert (told.runs.runs, told.runs.glue_runs) == (49, 0)
+    assert told.runs.day_million_records == pytest.approx(24.5 + 1)
 
 
 def test_a_day_that_outgrows_the_function_is_reckoned_with_glue() -> None:
@@ -224,7 +248,10 @@ def test_a_day_that_outgrows_the_function_is_reckoned_with_glue() -> None:
     assert (forced.glue_runs, forced.glue_dpu_seconds) == (1, 2 * 60 * 2)  # two jobs of two workers, a minute each
 
 
-VARIABLE = {"EventBridge, the bucket's events", "Lambda, ingestion", "Lambda, days", "SNS, notices"}
+VARIABLE = {
+    "EventBridge, the bucket's events", "Lambda, ingestion", "Lambda, days", "Lambda, events", "SNS, notices",
+    "API Gateway, requests", "Firehose, taken in", "Firehose, objects", "Secrets Manager, calls",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -232,7 +259,7 @@ def test_without_logs_a_stage_costs_its_floor(stage: str) -> None:
     idle = usd(bill(STAGES[stage], 0, 0))
     floor = {name: dollars for name, dollars in idle.items() if dollars >= 0.01}
     assert {name.partition(",")[0] for name in floor} <= {
-        "S3", "SQS", "Glue", "Step Functions", "CloudWatch", "KMS", "DynamoDB"
+        "S3", "SQS", "Glue", "Step Functions", "CloudWatch", "KMS", "DynamoDB", "Secrets Manager"
     }  # fmt: skip
     assert all(idle[name] < 0.01 for name in VARIABLE)
     assert sum(floor.values()) < 25
@@ -249,16 +276,16 @@ def _cold(gb: float, files: int) -> bool:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@given(gb=st.tuples(sizes, sizes), files=st.tuples(counts, counts))
-def test_more_logs_and_more_files_never_cost_less(
-    stage: str, gb: tuple[float, float], files: tuple[int, int]
+@given(gb=st.tuples(sizes, sizes), files=st.tuples(counts, counts), events=st.tuples(counts, counts))
+def test_more_logs_more_files_and_more_events_never_cost_less(
+    stage: str, gb: tuple[float, float], files: tuple[int, int], events: tuple[int, int]
 ) -> None:
     """But for the archive: files that are too small for Glacier stay where they cost more.
 
     On the function, that is: a day that becomes Glue's is processed less often, for more.
     """
     config = replace(STAGES[stage], engine="lambda")
-    less, more = bill(config, min(gb), min(files)), bill(config, max(gb), max(files))
+    less, more = (bill(config, some(gb), some(files), 100 * some(events)) for some in (min, max))
     assert all(line.usd >= 0 for line in (*less.lines, *less.cloudwatch_logs))
     before, after = _groups(less), _groups(more)
     if _cold(min(gb), min(files)) != _cold(max(gb), max(files)):
@@ -301,13 +328,15 @@ def test_the_command_tells_the_page_s_numbers(capsys: pytest.CaptureFixture[str]
     for row in services:
         assert table[row[0]].split()[0] == row[column]
     readme = (DOCS.parent / "README.md").read_text()
-    assert "\n".join(line.rstrip() for line in shown.splitlines()[:22]) in readme
+    tables, _, _ = shown.partition("\n\nA day is processed")
+    assert "\n".join(line.rstrip() for line in tables.splitlines()) in readme
 
 
 def test_the_command_tells_every_line_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cost", "--gb-per-day", "2.5", "--files-per-day", "70", "--stage", "dev", "--json"]) == 0
+    words = ["--gb-per-day", "2.5", "--files-per-day", "70", "--events-per-day", "9000", "--stage", "dev", "--json"]
+    assert main(["cost", *words]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = bill(STAGES["dev"], 2.5, 70)
+    told = bill(STAGES["dev"], 2.5, 70, 9000)
     lines: list[Line] = [*told.lines, *told.cloudwatch_logs]
     assert [(row["service"], row["what"]) for row in rows] == [(line.service, line.what) for line in lines]
     assert all(row["usd"] == pytest.approx(row["amount"] * row["usd_per_unit"], abs=1e-5) for row in rows)
@@ -319,6 +348,7 @@ def test_the_command_tells_every_line_to_programs(capsys: pytest.CaptureFixture[
         (["--stage", "local"], "costs nothing"),
         (["--stage", "nowhere"], "dev, local, prod"),
         (["--files-per-day", "-1"], "no less than 0"),
+        (["--events-per-day", "-1"], "no less than 0"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_reckon(

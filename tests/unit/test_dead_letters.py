@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from atlas import events
 from atlas.orders import Order, OrderKind
 from atlas_cli import dead_letters, status
 from atlas_cli.console import Say
@@ -21,6 +22,13 @@ EVENT = json.dumps({
         "object": {"key": "raw/a b.log", "etag": "e", "version-id": "v", "sequencer": "1"},
     },
 })  # fmt: skip
+REQUEST = {
+    events.CLIENT_ID: "web-shop",
+    events.REQUEST_ID: "JKJaXmPLvHcESHA=",
+    events.GATEWAY_REQUEST_ID: "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+    events.RECEIVED_AT: "1732917600000",
+}
+BODY = '{"timestamp": "2024-11-29T22:00:00Z", "user_id": "kanarienvogel", "action": "login"}'
 ORDER = Order(OrderKind.WITHDRAW, "raw/x.log", "v", "2026-11-20T12:00:00.000000Z", "somebody").to_message()
 
 
@@ -34,6 +42,15 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[StageUnderTest]:
 def lay(stage: StageUnderTest, *bodies: str, **more: Any) -> None:
     for body in bodies:
         stage.cloud.sqs.send_message(QueueUrl=stage.dead_letters, MessageBody=body, **more)
+
+
+def lay_events(stage: StageUnderTest, body: str, **attributes: str) -> None:
+    """As SQS does that gives up a request of the events API."""
+    stage.cloud.sqs.send_message(
+        QueueUrl=stage.cloud.queue_url(stage.cloud.names.events_dead_letter_queue),
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
 
 
 def taken(stage: StageUnderTest, queue: str) -> list[str]:
@@ -69,6 +86,34 @@ def test_what_eventbridge_says_of_an_event_is_shown(stage: StageUnderTest) -> No
     )
     [row] = dead_letters.show(stage.cloud)
     assert row["error"] == "NO_PERMISSIONS: not authorized"
+
+
+def test_a_request_with_events_is_told_by_its_client_and_never_by_what_it_holds(stage: StageUnderTest) -> None:
+    lay(stage, ORDER)
+    lay_events(stage, BODY, **REQUEST)
+    lay_events(stage, "what?")
+    rows = dead_letters.show(stage.cloud)
+    assert [(row["queue"], row["what"]) for row in rows] == [
+        ("ingestion", "order"), ("events", "request"), ("events", "unknown"),
+    ]  # fmt: skip
+    assert rows[1]["message"] == "web-shop JKJaXmPLvHcESHA="
+    assert "forwarder" in rows[2]["error"]
+    assert "kanarienvogel" not in json.dumps(rows)
+
+
+def test_a_request_goes_back_to_its_own_queue_with_all_that_the_server_says_of_it(stage: StageUnderTest) -> None:
+    lay(stage, ORDER)
+    lay_events(stage, BODY, **REQUEST, forged="by somebody")
+    rows = dead_letters.redrive(stage.cloud, Say())
+    assert [row["queue"] for row in rows] == ["ingestion", "events"]
+    names = stage.cloud.names
+    assert taken(stage, stage.queue) == [ORDER]
+    [back] = stage.cloud.sqs.receive_message(
+        QueueUrl=stage.cloud.queue_url(names.events_queue), MessageAttributeNames=["All"]
+    )["Messages"]
+    assert back["Body"] == BODY
+    assert {name: found["StringValue"] for name, found in back["MessageAttributes"].items()} == REQUEST
+    assert stage.cloud.depth(names.events_dead_letter_queue) == 0
 
 
 def test_looking_leaves_every_message_there_for_anybody(stage: StageUnderTest) -> None:
@@ -160,6 +205,7 @@ def test_status_says_how_to_look_at_them_if_there_are_any(
     status.status(stage.cloud, Say())
     said = capsys.readouterr().out
     assert "Look at them: atlas dead-letters" in said
+    assert "atlas-events-local" in said
     [failed] = [line for line in said.splitlines() if "BooksError" in line]
     assert failed.startswith("2024-11-29")
     assert "atlas replay --date DAY" in said
@@ -183,7 +229,7 @@ def test_people_see_a_line_of_a_message_and_programs_all_of_it(monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "100")
     rows = [{"what": "unknown", "message": "x\x1b[31m" * 100}]
     [row] = dead_letters.for_people(rows, Say())
-    assert len(row["message"]) == 40
+    assert len(row["message"]) == 28
     assert "\x1b" not in row["message"]
     assert dead_letters.for_people(rows, Say(as_json=True)) == rows
 

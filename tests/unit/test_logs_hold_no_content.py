@@ -8,8 +8,9 @@ import json
 import logging
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,13 @@ from atlas.reasons import FileReason
 from atlas.settings import IngestSettings
 from lambda_day import handler as day_handler
 from lambda_day.damage import DamagedObjectError
+from lambda_events import forwarder
+from lambda_events.forwarder_batch import Forwarder
+from lambda_events.forwarder_delivery import Delivery
 from lambda_ingest import handler as ingest_handler
 from lambda_ingest.refusal import FileRefusedError
+from tests.engines.delivered_events import Delivery as Delivered
+from tests.events_under_test import Context, event, record
 from tests.lake_under_test import FRIDAY, LakeUnderTest
 from tests.unit import test_day_function, test_ingest_handler
 
@@ -98,7 +104,7 @@ class Heard:
 def heard(
     lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Heard]:
-    """Both functions as they are deployed, with all ears open."""
+    """The functions as they are deployed, with all ears open."""
     environment = {**IngestSettings(lake.bucket, lake.ledger.name).to_env(), **lake.day_settings.to_env()}
     for name, value in {**environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}.items():
         monkeypatch.setenv(name, value)
@@ -109,7 +115,7 @@ def heard(
     made = Heard(lake, capfd)
     formatters = {
         "ingest": ingest_handler.logger.registered_formatter, "day": day_handler.logger.registered_formatter,
-        "": None,
+        "events": forwarder.logger.registered_formatter, "": None,
     }  # fmt: skip
     ears = {name: logging.StreamHandler(made.log) for name in formatters}
     for name, ear in ears.items():
@@ -126,8 +132,8 @@ def _drop(lake: LakeUnderTest, name: str, body: bytes) -> None:
 
 
 def _run(run_id: str) -> None:
-    event = {"process_date": FRIDAY.isoformat(), "run_id": run_id}
-    day_handler.handler(event, test_day_function.Context())
+    request = {"process_date": FRIDAY.isoformat(), "run_id": run_id, "as_of": "2024-12-01T12:00:00Z"}
+    day_handler.handler(request, test_day_function.Context())
 
 
 def test_whatever_files_and_records_say_is_in_the_data_zones_only(lake: LakeUnderTest, heard: Heard) -> None:
@@ -142,6 +148,76 @@ def test_whatever_files_and_records_say_is_in_the_data_zones_only(lake: LakeUnde
     assert set(states.values()) == {"ingested", "rejected"}
     holding = {key.split("/")[0] + "/" for key, body in lake.objects().items() if CANARY.encode() in body}
     assert {keys.ARCHIVE, keys.REJECTED} <= holding
+
+
+SAID = event(user_id=CANARY, action=CANARY, device=CANARY, properties={CANARY: CANARY})
+EVENTS = [
+    [SAID, SAID | {"timestamp": CANARY}, SAID | {"action": ""}, SAID | {CANARY: CANARY}, CANARY],
+    SAID | {"timestamp": "2024-11-29T10:00:00.000000001Z", "user_id": 7},
+    f'{{"{CANARY}": ',
+    f'"{CANARY}"',
+]
+"""The bodies of requests with every kind of trouble."""
+
+
+class _Stream:
+    """Stands for the delivery stream: takes everything but the first call."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._first = True
+
+    def put_record_batch(self, Records: Sequence[Any], **_: Any) -> Any:  # noqa: N803 - boto3 names it
+        refused, self._first = self._first, False
+        if refused:
+            said = {"ErrorCode": "InternalFailure", "ErrorMessage": CANARY}
+            return {"FailedPutCount": len(Records), "RequestResponses": [said] * len(Records)}
+        self.rows += [json.loads(record["Data"]) for record in Records]
+        return {"FailedPutCount": 0, "RequestResponses": [{"RecordId": "1"}] * len(Records)}
+
+
+def _send(lake: LakeUnderTest, monkeypatch: pytest.MonkeyPatch) -> Delivered:
+    """Has the forwarder take EVENTS, and what it hands on arrive as Firehose writes it."""
+    stream: Any = _Stream()
+    delivery = Delivery(stream, "events", sleep=lambda _: None)
+    made = Forwarder(delivery, lake.s3, lake.bucket, lake.ledger)
+    monkeypatch.setattr(forwarder, "_forwarder", lambda: made)
+    records = [record(body, number=number) for number, body in enumerate(EVENTS)]
+    assert forwarder.handler({"Records": records}, Context()) == {"batchItemFailures": []}
+    arrived = Delivered(lake, FRIDAY)
+    times = ("event_timestamp", "received_at")
+    arrived.arrives(
+        [
+            {**row, **{name: datetime.fromisoformat(row[name]) for name in times}, "properties": [(CANARY, CANARY)]}
+            for row in stream.rows
+        ]
+    )
+    return arrived
+
+
+def test_whatever_events_say_is_in_the_data_zones_only(
+    lake: LakeUnderTest, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _send(lake, monkeypatch)
+    _run("run-1")
+    told = heard.all()
+    assert CANARY not in told.lower()
+    assert '"PutRecordBatch: InternalFailure":1' in told  # it was heard
+    assert "Atlas: day 2024-11-29 done" in told
+    holding = {key.split("/")[0] + "/" for key, body in lake.objects().items() if CANARY.encode() in body}
+    assert {keys.EVENTS, keys.REJECTED} <= holding
+
+
+def test_a_day_that_fails_for_an_object_of_events_quotes_nothing_of_it(
+    lake: LakeUnderTest, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _send(lake, monkeypatch)
+    [key] = lake.keys(keys.EVENTS)
+    lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=lake.objects()[key][:200] + CANARY.encode())
+    with heard.lambdas_error():
+        _run("run-1")
+    assert "FAILED" in heard.all() + heard.raised
+    assert CANARY not in (heard.all() + heard.raised).lower()
 
 
 def _not_that_type(body: bytes) -> bytes:

@@ -23,10 +23,11 @@ ELSE = {
     "a-day-too-large-for-the-function": ("lambda_day/limits.py", "DayTooLargeError"),
     "a-crawl-failed": ("statemachine/daily.asl.json", "Atlas.CrawlFailed"),
     "objects-that-are-gone-or-damaged": ("atlas/restore.py", "ValidatedGoneError"),
+    "a-leaked-secret": ("atlas_cli/client.py", "rotate_secret"),
     "access-denied-and-the-key": ("stacks/key.py", "kms.Key"),
     "the-budget": ("stacks/budget.py", "budgets"),
     "a-query-was-cancelled": ("stacks/data.py", "bytes_scanned_cutoff_per_query"),
-    "a-file-without-a-message": ("stacks/ingestion.py", "retention_period"),
+    "a-file-without-a-message": ("stacks/queues.py", "retention_period"),
 }
 """Sections about what is no alarm and no reason, each with what it is about: where that goes, the section goes."""
 PLACEHOLDERS = {"DAY": "2024-11-29"}
@@ -69,10 +70,13 @@ def test_every_command_of_ours_is_one(words: list[str]) -> None:
 def test_every_call_of_aws_and_its_options_are_in_the_api(words: list[str]) -> None:
     service, operation, *rest = words
     options = {word.removeprefix("--") for word in rest if word.startswith("--")} - {"query", "output"}
+    options = {option.removeprefix("no-") for option in options}  # what is true or false is written so
     if service == "s3":  # the command line's own
         assert (operation, options) == ("cp", {"metadata-directive"})
         return
-    model = botocore.session.get_session().get_service_model(service)
+    model = botocore.session.get_session().get_service_model(
+        service.removesuffix("api") if service == "s3api" else service
+    )
     known = {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
     shape = known[operation].input_shape
     assert shape
