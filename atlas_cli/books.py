@@ -78,6 +78,6 @@ def in_words(rows: Sequence[Mapping[str, Any]]) -> str:
     records_in, published, duplicates, rejected = (sum(row[name] for row in rows) for name in names)
     days = len({row["date"] for row in rows})
     return (
-        f"Balanced: over {days} days {records_in:,} records in = {published:,} published + "
+        f"Balanced: over {days} day{'s' if days > 1 else ''} {records_in:,} records in = {published:,} published + "
         f"{duplicates:,} duplicates + {rejected:,} rejected."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from atlas import lake
-from atlas_cli import books
+from atlas_cli import books, demo_events
 from atlas_cli.cloud import LOCAL, Cloud, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.local import deploy, emulator
@@ -67,3 +67,4 @@ def _demo(cloud: Cloud, say: Say) -> None:
         say.rows(f"Gold: {name}", ask(cloud, name, span))
     say.note(books.in_words(books.show(cloud, span, say)))
     say.note()
+    demo_events.show(cloud, say)
