@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from atlas_cli.cdk import node_bin
 from tests.lake_under_test import LakeUnderTest, lake_under_test
@@ -12,6 +14,23 @@ from tests.lake_under_test import LakeUnderTest, lake_under_test
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Atlas/test"
 # The CDK's own code is JavaScript; a machine need not have a Node of its own, and it may have an old one.
 os.environ["JSII_NODE"] = str(node_bin() / "node")
+
+
+ON_DUCKDB_ONLY = ("tests/engines/test_interrupted_days.py", "tests/engines/test_events.py")
+
+
+class ByWhatIsShared(LoadFileScheduling):  # type: ignore[misc]
+    """What shares a deployed stage, or a Spark session, has one worker; of the rest, each file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in ("tests/e2e", "tests/engines") and file not in ON_DUCKDB_ONLY else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return ByWhatIsShared(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True, scope="session")

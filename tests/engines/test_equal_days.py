@@ -17,7 +17,7 @@ from tests.engines.random_days import RandomDay
 from tests.lake_under_test import FRIDAY, LakeUnderTest
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture
 def _as_glue_plans(session: SparkSession) -> Iterator[None]:
     session.conf.set(ADAPTIVE, "true")
     yield
@@ -42,6 +42,7 @@ def _drop(lake: LakeUnderTest, files: Iterable[tuple[str, bytes]]) -> None:
         lake.drop(key, body)
 
 
+@pytest.mark.usefixtures("_as_glue_plans")
 def test_a_day_of_all_formats_and_all_troubles_comes_out_the_same(
     lake: LakeUnderTest, spark: SparkSession, tmp_path: Path
 ) -> None:
