@@ -102,6 +102,17 @@ def test_every_function_that_can_fail_or_be_throttled_is_watched(prod: Synth) ->
     assert by_metric["Errors"] == functions - {Names("prod").day_function, Names("prod").authorizer_function}
 
 
+def test_requests_are_counted_as_the_gateway_counts_them(prod: Synth) -> None:
+    """By its samples, whatever their sum: watched.API_GATEWAY."""
+    queries = [query for name in ("requests-refused", "events-errors") for query in alarms(prod)[name]["Metrics"]]
+    counts = [
+        query["MetricStat"]
+        for query in queries
+        if query.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "Count"
+    ]
+    assert [count["Stat"] for count in counts] == ["SampleCount"] * 2
+
+
 def test_the_delivery_stream_is_late_long_before_it_gives_up_and_long_after_its_buffer_is_full(
     tmp_path: Path,
 ) -> None:
