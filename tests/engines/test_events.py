@@ -145,7 +145,7 @@ requests = st.tuples(st.sampled_from(["shop", "till"]), st.lists(fates, min_size
 
 
 @given(history=st.lists(requests, max_size=6))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_delivery_does_what_was_accepted_is_published_or_a_duplicate_or_refused(
     history: list[tuple[str, list[Fate]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
