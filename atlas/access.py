@@ -28,7 +28,6 @@ _LEAST_KEY_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 is at least as long as its hash."""
 
 EVENTS_API, QUERIES_API = "events", "queries"
-APIS = (EVENTS_API, QUERIES_API)
 AUDIENCES_TAG = "audiences"
 """The tag of a client's secret with the APIs that it may use, separated by blanks."""
 
@@ -44,7 +43,7 @@ def issuer(stage: str) -> str:
 
 
 def audience(stage: str, api: str) -> str:
-    """The `aud` of tokens for one of a stage's APIS, and what a client asks a token for."""
+    """The `aud` of tokens for one of a stage's APIs, and what a client asks a token for."""
     return f"atlas-{stage}/{api}"
 
 

@@ -128,10 +128,16 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
     return _summary(outcomes, settings)
 
 
+def open_events(engine: Engine, events: DayEvents, manifest: Manifest) -> None:
+    """Has the engine know what was accepted of events and what of it is there: `aggregate` goes by that."""
+    engine.open_events(events)
+    _register(engine, sql.ARRIVAL_VIEWS, manifest)
+
+
 def _settle(engine: Engine, manifest: Manifest, settings: JobSettings, clients: Clients) -> None:
     """Finds out which events count: those of requests that have arrived or been refused as a whole."""
     events = day_events.find(manifest, settings, clients, refusals=True)
-    engine.open_events(events)
+    open_events(engine, events, manifest)
     _register(engine, sql.EVENT_VIEWS, manifest)
     if manifest.receipts is None:
         return

@@ -27,7 +27,6 @@ from atlas.timestamps import iso_utc
 
 _MOST_UNCONVERTED = 100_000
 """More of one day are not read: they come to be refused as not delivered."""
-_COLUMNS = ("client_id", "request_id", "received_at", "accepted")
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,12 @@ class DayEvents:
 def keep_receipts(settings: JobSettings, clients: Clients) -> Receipts | None:
     """Reads the day's receipts from the ledger and puts them beside the manifest; None if there are none."""
     found = event_receipts.read(clients.ledger, settings.process_date)
-    lines = [json.dumps(dict(zip(_COLUMNS, _row(receipt), strict=True))) + "\n" for receipt in found]
+    lines = [json.dumps(vars(receipt)) + "\n" for receipt in found]
     if not lines:
         return None
     key = lake.receipts_key(settings.process_date, settings.run_id)
     clients.s3.put_object(Bucket=settings.bucket, Key=key, Body="".join(lines).encode())
     return Receipts(key, iso_utc(settings.as_of - timedelta(hours=DELIVERY_HOURS)))
-
-
-def _row(receipt: event_receipts.Receipt) -> tuple[str, str, str, int]:
-    return receipt.client_id, receipt.request_id, receipt.received_at, receipt.accepted
 
 
 def find(manifest: Manifest, settings: JobSettings, clients: Clients, *, refusals: bool) -> DayEvents:

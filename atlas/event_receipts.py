@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from atlas.day_state import day_items
-from atlas.ledger import DAY, DIRTY, DIRTY_VALUE, EVENT_BYTES, FAILURES, PK, SK, day_pk, day_state_key
+from atlas.ledger import EVENT_BYTES, PK, SK, day_pk, dirtying
 
 RECEIPTS = "EVENTS#"
 """How the sort keys of a day's receipts begin."""
@@ -57,19 +57,10 @@ def enter(table: Any, batch: str, days: Mapping[date, DayReceipts], at: str) -> 
             table.put_item(Item=item)
             number += 1
         # After the receipts: a run that reads the ledger in between finds them, and the day is dirty all the same.
-        table.update_item(
-            Key=day_state_key(day),
-            UpdateExpression=f"SET #day = :day, {DIRTY} = :dirty, dirty_since = if_not_exists(dirty_since, :at) "
-            f"REMOVE {FAILURES} ADD changes :one, {EVENT_BYTES} :bytes",
-            ExpressionAttributeNames={"#day": DAY},
-            ExpressionAttributeValues={
-                ":day": day.isoformat(),
-                ":dirty": DIRTY_VALUE,
-                ":at": at,
-                ":one": 1,
-                ":bytes": given.bytes,
-            },
-        )
+        change = dirtying(day, at)
+        change["UpdateExpression"] += f", {EVENT_BYTES} :bytes"
+        change["ExpressionAttributeValues"][":bytes"] = given.bytes
+        table.update_item(**change)
 
 
 def read(table: Any, day: date) -> Iterator[Receipt]:

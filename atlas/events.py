@@ -17,7 +17,6 @@ from typing import Any
 
 from atlas import lake
 from atlas.reasons import RecordReason
-from atlas.timestamps import iso_utc, parse_time
 
 MOST_EVENTS = 500
 """In one request; event_schema.json has it too."""
@@ -124,13 +123,3 @@ def parquet_time(moment: datetime) -> str:
     The form of java.sql.Timestamp: https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion.html
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def event_time(text: str) -> datetime | None:
-    """The moment that an event's `timestamp` means; None if there is no such moment."""
-    return parse_time(text)
-
-
-def iso(moment: datetime) -> str:
-    """A moment as RefusedEvent has it."""
-    return iso_utc(moment)

@@ -84,6 +84,20 @@ def day_state_key(day: date) -> dict[str, str]:
     return {PK: day_pk(day), SK: STATE}
 
 
+def dirtying(day: date, at: str) -> dict[str, Any]:
+    """The update by which a day's state says that the day has changed, as DynamoDB takes it. `at` is ISO 8601, UTC.
+
+    Its expression ends in what it adds: there may follow more.
+    """
+    return {
+        "Key": day_state_key(day),
+        "UpdateExpression": f"SET #day = :day, {DIRTY} = :dirty, dirty_since = if_not_exists(dirty_since, :at) "
+        f"REMOVE {FAILURES} ADD changes :one",
+        "ExpressionAttributeNames": {"#day": DAY},
+        "ExpressionAttributeValues": {":day": day.isoformat(), ":dirty": DIRTY_VALUE, ":at": at, ":one": 1},
+    }
+
+
 def hash_pk(content_hash: str) -> str:
     """The partition key that the files of the same bytes share."""
     return f"HASH#{content_hash}"

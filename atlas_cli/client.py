@@ -22,6 +22,7 @@ from atlas.access import ClientSecret
 from atlas.timestamps import iso_utc
 from atlas_cli.cloud import Cloud
 from atlas_cli.console import CommandError, Say
+from lambda_events.secret_versions import described
 from stacks.config import StageConfig, read_context
 
 if TYPE_CHECKING:
@@ -194,22 +195,12 @@ class _Clients:
         pages = self._gateway.get_paginator("get_api_keys").paginate(nameQuery=key_name)
         return [key["id"] for page in pages for key in page["items"] if key["name"] == key_name]
 
-    def _find(self, name: str) -> Mapping[str, Any] | None:
-        try:
-            found = self._secrets.describe_secret(SecretId=self.cloud.names.client_secret(name))
-        except self._secrets.exceptions.ResourceNotFoundException:
-            return None
-        return None if found.get("DeletedDate") else found
-
     def _described(self, name: str) -> Mapping[str, Any]:
-        found = self._find(name)
+        found = described(self._secrets, self.cloud.names.client_secret(name))
         if found is None:
-            raise self._unknown(name)
+            others = ", ".join(row["client_id"] for row in self.rows()) or "none"
+            raise CommandError(f"there is no client {name} on stage {self.cloud.stage}. There are: {others}")
         return found
-
-    def _unknown(self, name: str) -> CommandError:
-        others = ", ".join(row["client_id"] for row in self.rows()) or "none"
-        return CommandError(f"there is no client {name} on stage {self.cloud.stage}. There are: {others}")
 
     def _forget(self, name: str) -> None:
         """At once and for good."""

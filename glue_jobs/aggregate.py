@@ -20,6 +20,6 @@ def aggregate(spark: SparkSession, settings: JobSettings, clients: Clients) -> d
     manifest = Manifest.from_json(clients.s3.get_object(Bucket=settings.bucket, Key=key)["Body"].read().decode())
     with closing(SparkEngine(spark, clients.s3, settings)) as engine:
         engine.open(manifest)
-        engine.open_events(day_events.find(manifest, settings, clients, refusals=False))
+        day.open_events(engine, day_events.find(manifest, settings, clients, refusals=False), manifest)
         quality = day.aggregate(engine, manifest, settings, clients)
     return {"process_date": settings.process_date.isoformat(), "run_id": settings.run_id, "books": quality}

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from atlas import event_receipts, events, lake
+from atlas import event_receipts, lake
 from atlas.event_receipts import DayReceipts, Receipt
 from atlas.objects import AT_ONCE
+from atlas.timestamps import iso_utc
 from lambda_events.forwarder_delivery import Delivery, code_of
 from lambda_events.forwarder_requests import Judged
 
@@ -79,11 +80,11 @@ class Forwarder:
             request = judged.request
             size.update(judged.sizes)
             for day, accepted in judged.accepted.items():
-                at = events.iso(request.received_at)
+                at = iso_utc(request.received_at)
                 receipts[day].append(Receipt(request.client_id, request.request_id, at, accepted))
         days = {day: DayReceipts(given, size[day]) for day, given in receipts.items()}
         try:
-            event_receipts.enter(self.ledger, _batch(done), days, events.iso(datetime.now(UTC)))
+            event_receipts.enter(self.ledger, _batch(done), days, iso_utc(datetime.now(UTC)))
         except (ClientError, BotoCoreError) as fault:
             return code_of(fault)
         return None

@@ -13,6 +13,7 @@ import orjson
 
 from atlas import events
 from atlas.reasons import RecordReason
+from atlas.timestamps import parse_time
 
 _LONGEST_NAME = 64
 
@@ -57,7 +58,7 @@ def in_range(moment: datetime, received_at: datetime) -> bool:
 def time_of(event: Any) -> datetime | None:
     """When an event happened, whatever else is at fault with it; None if that cannot be read."""
     text = event.get("timestamp") if isinstance(event, dict) else None
-    return events.event_time(text) if isinstance(text, str) else None
+    return parse_time(text) if isinstance(text, str) else None
 
 
 def line_of(row: Mapping[str, Any]) -> bytes:

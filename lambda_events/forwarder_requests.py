@@ -17,6 +17,7 @@ import orjson
 from atlas import events
 from atlas.events import RefusedEvent
 from atlas.reasons import RecordReason
+from atlas.timestamps import iso_utc
 from lambda_events.forwarder_events import EventRefusedError, check, in_range, line_of, raw_of, time_of
 
 
@@ -80,7 +81,7 @@ class Judged:
     def refuse(self, day: date, reason: RecordReason, raw: str | None, **more: Any) -> None:
         """Adds an event that is refused; `more` is what else a RefusedEvent says of it."""
         request = self.request
-        at = events.iso(request.received_at)
+        at = iso_utc(request.received_at)
         event = RefusedEvent(request.client_id, request.request_id, at, reason, raw, **more)
         self.refused.setdefault(day, []).append(event)
         self._count(day, len(raw or ""))
@@ -134,7 +135,7 @@ def _judge_event(judged: Judged, event: Any, position: int) -> None:
             raw_of(event),
             position=position,
             event_id=event_id,
-            event_time=said and events.iso(said),
+            event_time=said and iso_utc(said),
             detail=fault.detail,
         )
 

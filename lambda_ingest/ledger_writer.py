@@ -13,10 +13,6 @@ from botocore.exceptions import ClientError
 
 from atlas.file_entry import Content, FileEntry
 from atlas.ledger import (
-    DAY,
-    DIRTY,
-    DIRTY_VALUE,
-    FAILURES,
     HASH_FILE,
     PK,
     SK,
@@ -24,7 +20,7 @@ from atlas.ledger import (
     Obsolete,
     claim_key,
     day_file_key,
-    day_state_key,
+    dirtying,
     file_key,
     hash_key,
     hash_pk,
@@ -227,26 +223,12 @@ class LedgerWriter:
                     actions.append(self._delete(day_file_key(day, replaced.raw_key)))
                 actions.append(self._put(replaced.obsolete(day).to_item()))
         for day, actions in changes.items():
-            actions.append(self._dirty(day, at))
+            actions.append({"Update": {"TableName": self._table.name, **dirtying(day, at)}})
         ordered = [changes[day] for day in sorted(changes)]
         return [
             [action for change in ordered[start : start + _DAYS_A_TRANSACTION] for action in change]
             for start in range(0, len(ordered), _DAYS_A_TRANSACTION)
         ]
-
-    def _dirty(self, day: date, at: str) -> Action:
-        return {
-            "Update": {
-                "TableName": self._table.name,
-                "Key": day_state_key(day),
-                "UpdateExpression": f"SET #day = :day, {DIRTY} = :dirty, "
-                f"dirty_since = if_not_exists(dirty_since, :at) REMOVE {FAILURES} ADD changes :one",
-                "ExpressionAttributeNames": {"#day": DAY},
-                "ExpressionAttributeValues": {
-                    ":day": day.isoformat(), ":dirty": DIRTY_VALUE, ":at": at, ":one": 1,
-                },
-            }
-        }  # fmt: skip
 
 
 def _same_records(content: Content | None, before: Content | None) -> bool:

@@ -27,7 +27,7 @@ from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.event_alarms import of_events
 from stacks.measures import AN_HOUR, FIVE_MINUTES, Measures, event_functions
-from stacks.watch import Watch, added_up, share
+from stacks.watch import Watch, added_up, dead_letters, share
 
 _FEWEST_REFUSED = 3
 _REFUSALS = Duration.hours(6)
@@ -99,12 +99,7 @@ def _of_ingestion(stack: AtlasStack) -> Iterator[Watch]:
     # keeps telling, so missing data means that it is empty.
     yield Watch(
         "dead-letters",
-        added_up(
-            *(
-                measures.queue(queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
-                for queue in (names.ingest_dead_letter_queue, names.events_dead_letter_queue)
-            )
-        ),
+        dead_letters(stack),
         0,
         "Files, orders or requests with events have been given up; they wait for two weeks. Look at them with "
         "atlas dead-letters, mend the cause, then atlas dead-letters --redrive.",

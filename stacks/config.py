@@ -152,6 +152,9 @@ class AlarmsConfig:
         return round(hour + minute / 60, 2)
 
 
+EVENT_FUNCTIONS_MB = 512
+"""Memory of each function of the events API. A share of a processor comes with it: with less, a new process takes
+seconds for its first call to AWS."""
 DERIVED_VERSIONS_DAYS = 1
 """How long old versions of what can be made again are kept: silver, which each run of a day replaces, would come to
 many times what it holds."""

@@ -11,7 +11,7 @@ from atlas import metrics
 from stacks.base import AtlasStack
 from stacks.costs import daily_costs
 from stacks.measures import A_DAY, AN_HOUR, FIVE_MINUTES, Measures, event_functions
-from stacks.watch import added_up
+from stacks.watch import dead_letters
 
 _SHOWN = Duration.days(14)
 _WIDTH = 24
@@ -55,17 +55,11 @@ def _guide(stack: AtlasStack) -> cloudwatch.TextWidget:
 
 def _now(stack: AtlasStack, costs: list[cloudwatch.IMetric]) -> list[_Widget]:
     """The latest values."""
-    measures, names = Measures(stack), stack.names
-    dead = added_up(
-        *(
-            measures.queue(queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
-            for queue in (names.ingest_dead_letter_queue, names.events_dead_letter_queue)
-        )
-    )
+    measures = Measures(stack)
     return [
         _value("How fresh: hours without yesterday", measures.ours(_FRESH, AN_HOUR, "Maximum"), "hours"),
         _value("Days published today", measures.ours(metrics.DAYS_PUBLISHED, A_DAY), "days"),
-        _value("Dead letters", dead, "messages"),
+        _value("Dead letters", dead_letters(stack), "messages"),
         cloudwatch.SingleValueWidget(
             title="How much it cost today: estimated US dollars", metrics=costs, width=_WIDTH // 4, height=4
         ),

@@ -9,11 +9,10 @@ from aws_cdk import aws_lambda as lambda_
 
 from stacks import layer
 from stacks.base import AtlasStack
+from stacks.config import EVENT_FUNCTIONS_MB
 from stacks.functions import python_function
 from stacks.roles import Statement
 
-_MEMORY_MB = 512
-"""A share of a processor comes with memory: with less, a new process takes seconds for its first call to AWS."""
 _DISK_MB = 512
 
 
@@ -22,7 +21,7 @@ class SmallSizes:
     """What these functions have: they wait more than they reckon."""
 
     timeout_seconds: int
-    memory_mb: int = _MEMORY_MB
+    memory_mb: int = EVENT_FUNCTIONS_MB
     ephemeral_storage_mb: int = _DISK_MB
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from stacks.base import AtlasStack
+from stacks.measures import FIVE_MINUTES, Measures
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -33,6 +36,17 @@ def added_up(*parts: cloudwatch.Metric) -> cloudwatch.MathExpression:
         using_metrics=named,
         period=parts[0].period,
         label="sum",
+    )
+
+
+def dead_letters(stack: AtlasStack) -> cloudwatch.MathExpression:
+    """How many messages have been given up, of all queues."""
+    names = stack.names
+    return added_up(
+        *(
+            Measures(stack).queue(queue, "ApproximateNumberOfMessagesVisible", FIVE_MINUTES)
+            for queue in (names.ingest_dead_letter_queue, names.events_dead_letter_queue)
+        )
     )
 
 

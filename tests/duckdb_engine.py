@@ -97,6 +97,6 @@ def day(
     )
     for name, ddl in sql.EVENT_INPUTS.items():
         connection.execute(f"CREATE TEMP TABLE {name} ({ddl})")
-    for view, statement in sql.DAY_VIEWS.items():
+    for view, statement in {**sql.ARRIVAL_VIEWS, **sql.DAY_VIEWS}.items():
         connection.execute(f"CREATE TEMP VIEW {view} AS {sql.statement(statement)}")
     return connection

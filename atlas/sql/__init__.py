@@ -1,10 +1,10 @@
 """The SQL that both engines run, and the contract of each statement's views.
 
 Views a statement may read, all of one day: `manifest` (source_file, raw_format, records), `manifest_objects`
-(object_key, source_file, ingested_at), `run` (run_id, day_of_week, lost_before), and of events EVENT_INPUTS; while
-records are checked, EVENT_VIEWS, `checked` (what atlas/mapping.py gives, and refused events), `refused` (those of
-them with a reason), `record_texts` (object_key, source_line, text) and CHECK_VIEWS; after that, `logs`,
-`rejected_records` and DAY_VIEWS.
+(object_key, source_file, ingested_at), `run` (run_id, day_of_week, lost_before), and of events EVENT_INPUTS and
+ARRIVAL_VIEWS; while records are checked, EVENT_VIEWS, `checked` (what atlas/mapping.py gives, and refused events),
+`refused` (those of them with a reason), `record_texts` (object_key, source_line, text) and CHECK_VIEWS; after that,
+`logs`, `rejected_records` and DAY_VIEWS.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ EVENT_INPUTS = {
 }
 """View -> its columns, as Spark DDL: what the ledger has of events, what was refused, and what arrived."""
 
+ARRIVAL_VIEWS = {"event_requests": "event_requests", "arrived_events": "arrived_events"}
+"""View -> its statement: what was accepted of events, and what of it is there."""
+
 EVENT_VIEWS = {
-    "event_requests": "event_requests",
-    "arrived_events": "arrived_events",
     "refused_events": "given_refused_events",
     "event_states": "event_states",
     "settled_events": "settled_events",
 }
-"""View -> its statement: what is known of events before anything is written. They build on each other in order."""
+"""What is known of them before anything is written. They build on each other in this order."""
 
 CHECK_VIEWS = {
     "came": "came",
@@ -41,8 +42,6 @@ CHECK_VIEWS = {
 DAY_VIEWS = {
     "kept_files": "kept_files",
     "distinct_records": "distinct_records",
-    "event_requests": "event_requests",
-    "arrived_events": "arrived_events",
     "refused_events": "stored_refused_events",
     "event_states": "event_states",
     "settled_events": "settled_events",

@@ -9,6 +9,7 @@ refused AS (
 SELECT
   q.client_id,
   q.request_id,
+  q.source_file,
   q.received_at,
   q.accepted,
   coalesce(a.events, 0) AS arrived,

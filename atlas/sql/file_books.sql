@@ -6,17 +6,12 @@ WITH dropped AS (
   JOIN kept_files AS k ON k.log_id = l.log_id AND k.source_file <> l.source_file
   GROUP BY l.source_file
   UNION ALL
-  SELECT concat('events/', client_id) AS source_file, count(*) - count(DISTINCT event_id) AS records
-  FROM settled_events
-  GROUP BY client_id
+  SELECT source_file, count(*) - count(DISTINCT event_id) AS records FROM settled_events GROUP BY source_file
 ),
 published AS (
   SELECT source_file, count(*) AS records FROM distinct_records GROUP BY source_file
   UNION ALL
-  SELECT concat('events/', client_id) AS source_file, count(*) AS records
-  FROM settled_events
-  WHERE place = 1
-  GROUP BY client_id
+  SELECT source_file, count(*) AS records FROM settled_events WHERE place = 1 GROUP BY source_file
 )
 SELECT c.*, coalesce(d.records, 0) AS duplicates, coalesce(p.records, 0) AS published
 FROM file_counts AS c

@@ -3,7 +3,7 @@ SELECT
   'events' AS raw_format,
   r.reason,
   r.detail,
-  concat('events/', r.client_id) AS source_file,
+  s.source_file,
   CAST(CASE WHEN r.position > 0 THEN r.position END AS BIGINT) AS source_line,
   r.raw,
   r.event_id AS log_id,

@@ -1,6 +1,6 @@
 -- The events that count, and of those with the same id of one client which one: the one that was received first.
 SELECT
-  a.client_id,
+  s.source_file,
   a.event_id,
   a.user_id,
   a.action,

@@ -7,6 +7,6 @@ SELECT source_file, raw_format, reason, count(*) AS records
 FROM rejected_records
 GROUP BY source_file, raw_format, reason
 UNION ALL
-SELECT concat('events/', client_id) AS source_file, 'events' AS raw_format, CAST(NULL AS STRING) AS reason, count(*) AS records
+SELECT source_file, 'events' AS raw_format, CAST(NULL AS STRING) AS reason, count(*) AS records
 FROM settled_events
-GROUP BY client_id
+GROUP BY source_file

@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas import metrics
 from atlas_cli.cost.runs import Runs, runs_of_a_day
-from stacks.config import DERIVED_VERSIONS_DAYS, StageConfig
+from stacks.config import DERIVED_VERSIONS_DAYS, EVENT_FUNCTIONS_MB, StageConfig
 from stacks.prices import PRICES, Price, lambda_second
 
 _FUNCTIONS = {"min": min, "max": max, "__builtins__": {}}
@@ -96,6 +96,7 @@ def _settings(config: StageConfig) -> dict[str, float]:
         "customer_key": config.encryption == "customer",
         "dashboards": 1,
         "derived_versions_days": DERIVED_VERSIONS_DAYS,
+        "event_functions_mb": EVENT_FUNCTIONS_MB,
     }
 
 
