@@ -1,6 +1,8 @@
 # Every target sets up what it needs by itself, and skips what is already there.
 STAGE ?= local
 PY = .venv/bin/python
+# Where an image has Python keep no compiled modules, each process would compile its own: the CDK's take 8 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format synth deploy destroy audit docs lock clean
@@ -44,13 +46,14 @@ audit: setup ## known vulnerabilities of what is locked (Python, npm), and fault
 docs: setup ## regenerate the generated pages of docs/
 	@$(PY) -m atlas_cli.docs
 
-lock: setup ## renew the lock files: of this project, and of the Lambda layers
+lock: setup ## renew the lock files: of this project, of the Lambda layers, and of what comes from npm
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev pyproject.toml -o requirements.lock
-	@for layer in ingestion day events; do \
+	@for layer in ingestion day events queries; do \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header -c requirements.lock stacks/layer/$$layer.in -o stacks/layer/$$layer.lock || exit 1; \
 	done
+	@$(PY) -m stacks.npm stacks/page tests/browser
 
 clean: ## stop the local cloud and remove everything that was made here
 	@if [ -x .venv/bin/atlas ]; then .venv/bin/atlas down || true; fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,18 @@ _LOGS = [(column.name, _ARROW[column.type]) for column in LOGS.columns] + [("log
 _REJECTED = [(column.name, _ARROW[column.type]) for column in REJECTED_RECORDS.columns]
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Made once: that takes as long as the statements of a test."""
+    return duckdb.connect()
+
+
 def connect() -> duckdb.DuckDBPyConnection:
-    """A connection that speaks Atlas's SQL."""
-    connection = duckdb.connect()
+    """A connection to a database of its own that speaks Atlas's SQL."""
+    return _speaking(duckdb.connect())
+
+
+def _speaking(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection.execute("SET timezone = 'UTC'")
     connection.execute(sql.statement("duckdb_macros"))
     return connection
@@ -60,7 +70,7 @@ def normalize(
     log_format: LogFormat, records: Sequence[Mapping[str, str | None]], day: date
 ) -> list[dict[str, Any]]:
     """The mapping's rows for records that are given as source field -> text."""
-    connection = connect()
+    connection = _speaking(_database().cursor())  # which has its own temporary tables
     names = mapping.fields(log_format)
     columns = [("object_key", pa.string()), ("event_time", _ARROW["timestamp"]), ("line", pa.int64()),
                ("record_id", pa.string()), ("error", pa.string()), ("raw", pa.string()),
@@ -86,7 +96,7 @@ def day(
     files: Sequence[Mapping[str, Any]] = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection with every view that the day's statements read."""
-    connection = connect()
+    connection = _speaking(_database().cursor())  # which has its own temporary tables
     table(connection, "logs", _LOGS, logs)
     table(connection, "rejected_records", _REJECTED, refused)
     manifest = [("source_file", pa.string()), ("raw_format", pa.string()), ("records", pa.int64())]

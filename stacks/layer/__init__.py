@@ -15,6 +15,7 @@ from pathlib import Path
 INGESTION = Path(__file__).with_name("ingestion.lock")
 DAY = Path(__file__).with_name("day.lock")
 EVENTS = Path(__file__).with_name("events.lock")
+QUERIES = Path(__file__).with_name("queries.lock")
 CACHE = Path(__file__).resolve().parents[2] / ".atlas" / "layers"
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "manylinux_2_28"
