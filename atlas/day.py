@@ -124,7 +124,8 @@ def normalize(engine: Engine, manifest: Manifest, settings: JobSettings, clients
         engine.replace_refused(prefix)
     else:
         delete_keys(clients.s3, settings.bucket, list_keys(clients.s3, settings.bucket, prefix))
-    _note_partitions([*log_types, *([REJECTED_RECORDS.name] if refused else [])], settings, clients)
+    gold = [table.name for table in GOLD_TABLES]  # so that a table that is new is crawled for days that are not
+    _note_partitions([*log_types, *([REJECTED_RECORDS.name] if refused else []), *gold], settings, clients)
     return _summary(outcomes, settings)
 
 
@@ -231,9 +232,9 @@ def silver_prefixes(s3: Any, settings: JobSettings) -> dict[str, str]:
 def _note_partitions(partitions: Sequence[str], settings: JobSettings, clients: Clients) -> None:
     """Tells the state machine which catalog partitions the day has, so that it crawls when there is a new one."""
     DayState(clients.ledger, settings.process_date, settings.run_id).update(
-        "SET #partitions = :partitions" if partitions else "REMOVE #partitions",
+        "SET #partitions = :partitions",
         {"#partitions": PARTITIONS},
-        {":partitions": ",".join(sorted(partitions))} if partitions else {},
+        {":partitions": ",".join(sorted(partitions))},
     )
 
 

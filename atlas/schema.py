@@ -21,6 +21,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class View:
+    """One view of the catalog, for Athena: its statement is queries/views/<name>.sql."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of the catalog; `location` is a prefix of the lake with a slash at its end."""
 
@@ -171,6 +180,44 @@ HOURLY_ACTIVITY = Table(
     partition_keys=DATE_KEY,
 )
 
+ENDPOINT_ACTIVITY = Table(
+    name="endpoint_activity",
+    description="Gold: one row an application, method, endpoint and status class. The 1,000 with the most requests "
+    "of a day, and all others as one row (other): requests and errors sum to those of daily_activity.",
+    location=lake.gold_table_prefix("endpoint_activity"),
+    columns=(
+        Column("app_name", "string", "Application; (none) where it is not known"),
+        Column("request_type", "string", "HTTP method; (none) where there is none"),
+        Column("endpoint", "string", "Path that was asked for; (none) where there is none"),
+        Column("status_class", "string", "1xx to 5xx; (none) where there is no status"),
+        Column("requests", "bigint", "Published records"),
+        Column("errors", "bigint", "Of those, with status 400 or above, or level ERROR or worse"),
+        Column(
+            "p95_duration_ms",
+            "double",
+            "Milliseconds that 95% of the records with a duration took at most; null if none has one, in (other) "
+            "always",
+        ),
+        _RUN_ID,
+    ),
+    partition_keys=DATE_KEY,
+)
+
+LOGIN_ACTIVITY = Table(
+    name="login_activity",
+    description="Gold: sign-ins, the action login. One row a quarter of an hour, source and user: in every time "
+    "zone days begin at a quarter.",
+    location=lake.gold_table_prefix("login_activity"),
+    columns=(
+        Column("quarter", "timestamp", "Where the quarter of an hour begins, UTC"),
+        Column("source", "string", "logs: the action column of log files; events: the events API"),
+        Column("user_id", "string", "Who signed in; null where it is not known"),
+        Column("logins", "bigint", "How often: published records, or distinct events"),
+        _RUN_ID,
+    ),
+    partition_keys=DATE_KEY,
+)
+
 DAILY_ACTIONS = Table(
     name="daily_actions",
     description="Gold: what users did, one row a day, source and action.",
@@ -235,10 +282,38 @@ DATA_QUALITY = Table(
     partition_keys=DATE_KEY,
 )
 
-GOLD_TABLES = (DAILY_ACTIVITY, HOURLY_ACTIVITY, DAILY_ACTIONS, FILE_BOOKS, DATA_QUALITY)
+GOLD_TABLES = (
+    DAILY_ACTIVITY,
+    HOURLY_ACTIVITY,
+    ENDPOINT_ACTIVITY,
+    DAILY_ACTIONS,
+    LOGIN_ACTIVITY,
+    FILE_BOOKS,
+    DATA_QUALITY,
+)
 """In the order of publishing: data_quality is the receipt and goes last."""
 
 CRAWLED_TABLES = (LOGS, REJECTED_RECORDS, *GOLD_TABLES)
 """Those whose partitions the crawlers enter in the catalog."""
 
 TABLES = (*CRAWLED_TABLES, EVENTS)
+
+LOGINS = View(
+    name="logins",
+    description="Sign-ins, the action login, of log files and events together: one row each, as gold counts them, "
+    "but as they have arrived until now.",
+    columns=(
+        Column("event_timestamp", "timestamp", "When it happened, UTC"),
+        Column("user_id", "string", "Who signed in"),
+        Column("source", "string", "logs: log files; events: the events API"),
+        Column("device", "string", "What it was done with"),
+        Column("ip_address", "string", "The user's address"),
+        Column("app", "string", "The application of a log file, the client of an event"),
+        Column("source_file", "string", "Key of the raw object that held the record; events/<client id>"),
+        Column("source_line", "bigint", "Its line in the source; of an event its place in the request"),
+        *DAY_KEYS,
+    ),
+)
+"""Whoever asks it says which day: `year`, `month` and `day` go through to the partitions of its tables."""
+
+VIEWS = (LOGINS,)

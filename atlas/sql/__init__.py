@@ -16,8 +16,8 @@ EVENT_INPUTS = {
     "event_receipts": "client_id STRING, request_id STRING, received_at STRING, accepted BIGINT",
     "event_refusals": "client_id STRING, request_id STRING, position INT, event_id STRING, event_time TIMESTAMP, "
     "received_at TIMESTAMP, reason STRING, detail STRING, raw STRING",
-    "event_rows": "client_id STRING, request_id STRING, position INT, event_id STRING, user_id STRING, "
-    "action STRING, received_at TIMESTAMP",
+    "event_rows": "client_id STRING, request_id STRING, position INT, event_id STRING, event_timestamp TIMESTAMP, "
+    "user_id STRING, action STRING, received_at TIMESTAMP",
 }
 """View -> its columns, as Spark DDL: what the ledger has of events, what was refused, and what arrived."""
 

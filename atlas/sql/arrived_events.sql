@@ -4,6 +4,7 @@ SELECT
   request_id,
   position,
   min(event_id) AS event_id,
+  min(event_timestamp) AS event_timestamp,
   min(user_id) AS user_id,
   min(action) AS action,
   min(received_at) AS received_at

@@ -2,6 +2,7 @@
 SELECT
   s.source_file,
   a.event_id,
+  a.event_timestamp,
   a.user_id,
   a.action,
   row_number() OVER (PARTITION BY a.client_id, a.event_id ORDER BY a.received_at, a.request_id, a.position) AS place

@@ -159,6 +159,74 @@ def test_hourly_activity_counts_by_hour_application_and_type() -> None:
     assert (second["hour"], second["app_name"], second["p50_duration_ms"]) == (10, "(none)", None)
 
 
+def test_endpoint_activity_counts_by_application_method_endpoint_and_status_class() -> None:
+    asked = {"app_name": "web", "request_type": "GET", "endpoint": "/"}
+    rows = [
+        *(log(f"a{n}", **asked, status_code=200 + n, duration_ms=float(n)) for n in range(20)),
+        log("b", **asked, status_code=503, duration_ms=5.0),
+        log("c", **asked, status_code=200, level="ERROR"),
+        log("d", level="FATAL"),
+    ]
+    found = answer(day(rows), sql.statement("gold/endpoint_activity"))
+    assert [tuple(row.values()) for row in found] == [
+        ("web", "GET", "/", "2xx", 21, 1, 18.0, "run-1"),
+        ("(none)", "(none)", "(none)", "(none)", 1, 1, None, "run-1"),
+        ("web", "GET", "/", "5xx", 1, 1, 5.0, "run-1"),
+    ]
+
+
+def test_endpoints_beyond_the_thousand_most_frequent_are_one_row_and_none_is_lost() -> None:
+    rows = [
+        log(f"{n}-{copy}", endpoint=f"/{n:04d}", status_code=500 if n % 2 else 200, duration_ms=1.0)
+        for n in range(1_005)
+        for copy in range(2 if n >= 1_000 else 1)
+    ]
+    connection = day(rows)
+    found = answer(connection, sql.statement("gold/endpoint_activity"))
+    assert len(found) == 1_001
+    assert {row["endpoint"] for row in found} == {
+        "(other)", *(f"/{n:04d}" for n in range(995)), *(f"/{n:04d}" for n in range(1_000, 1_005)),
+    }  # fmt: skip
+    [other] = [row for row in found if row["endpoint"] == "(other)"]
+    names = ("app_name", "request_type", "status_class", "requests", "errors", "p95_duration_ms")
+    assert tuple(other[name] for name in names) == ("(other)", "(other)", "(other)", 5, 3, None)
+    [activity] = answer(connection, sql.statement("gold/daily_activity"))
+    assert sum(row["requests"] for row in found) == activity["total_requests"] == len(rows)
+    assert sum(row["errors"] for row in found) == activity["total_errors"]
+
+
+def test_login_activity_counts_sign_ins_by_quarter_source_and_user() -> None:
+    def at(hour: int, minute: int, second: int = 0) -> datetime:
+        return datetime(2024, 11, 29, hour, minute, second, tzinfo=UTC)
+
+    rows = [
+        log("a", event_timestamp=at(9, 14, 59), action="login", user_id="u1"),
+        log("b", event_timestamp=at(9, 15), action="login", user_id="u1"),
+        log("c", event_timestamp=at(9, 29, 59), action="login", user_id="u1"),
+        log("d", event_timestamp=at(9, 59, 59), action="login"),
+        log("e", event_timestamp=at(9, 30), action="logout", user_id="u1"),
+        log("f", event_timestamp=at(23, 45), action="login", user_id="u2"),
+        log("f", "f2", event_timestamp=at(23, 45), action="login", user_id="u2"),
+    ]
+    connection = day(rows)
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW settled_events AS SELECT * FROM (VALUES "
+        "(TIMESTAMPTZ '2024-11-29 09:44:59.999+00', 'login', 'u1', 1), "
+        "(TIMESTAMPTZ '2024-11-29 09:44:59.999+00', 'login', 'u1', 2), "
+        "(TIMESTAMPTZ '2024-11-29 09:44:59.999+00', 'logout', 'u1', 1)) "
+        "AS e (event_timestamp, action, user_id, place)"
+    )
+    found = answer(connection, sql.statement("gold/login_activity"))
+    told = [(row["quarter"], row["source"], row["user_id"], row["logins"]) for row in found]
+    assert told == [
+        (at(9, 0), "logs", "u1", 1),
+        (at(9, 15), "logs", "u1", 2),
+        (at(9, 30), "events", "u1", 1),
+        (at(9, 45), "logs", None, 1),
+        (at(23, 45), "logs", "u2", 1),
+    ]
+
+
 @pytest.mark.parametrize("table", GOLD_TABLES, ids=lambda table: table.name)
 def test_every_gold_table_is_its_statements_columns_in_order(table: Any) -> None:
     relation = day([log("a")]).sql(sql.statement(f"gold/{table.name}"))
