@@ -1,11 +1,14 @@
-"""The Glue database and its tables, all of them from atlas/schema.py."""
+"""The Glue database, its tables and views, all of them from atlas/schema.py."""
 
 from __future__ import annotations
+
+import base64
+import json
 
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
-from atlas import schema
+from atlas import questions, schema
 from stacks.arns import Arns
 
 _PARQUET = glue.CfnTable.SerdeInfoProperty(
@@ -14,6 +17,9 @@ _PARQUET = glue.CfnTable.SerdeInfoProperty(
 )
 _INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 _OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
+_TRINO = {"string": "varchar", "bigint": "bigint", "timestamp": "timestamp(3)"}
+"""Hive's types as Athena calls them, of columns that views have."""
 
 _RANGES = {"year": "2025,2040", "month": "1,12", "day": "1,31", "hour": "0,23"}
 """Which values the partition keys of a projected table may have. No event is much older than its stage."""
@@ -42,6 +48,15 @@ class Catalog(Construct):
                 table_input=_table_input(table, arns.bucket_name),
             )
             declared.add_resource_dependency(owner)
+        for view in schema.VIEWS:
+            declared = glue.CfnTable(
+                self,
+                view.name,
+                catalog_id=account,
+                database_name=database,
+                table_input=_view_input(view, database),
+            )
+            declared.add_resource_dependency(owner)
 
 
 def _table_input(table: schema.Table, bucket: str) -> glue.CfnTable.TableInputProperty:
@@ -57,6 +72,34 @@ def _table_input(table: schema.Table, bucket: str) -> glue.CfnTable.TableInputPr
             input_format=_INPUT_FORMAT,
             output_format=_OUTPUT_FORMAT,
             serde_info=_PARQUET,
+        ),
+    )
+
+
+def _view_input(view: schema.View, database: str) -> glue.CfnTable.TableInputProperty:
+    """A view as Athena itself enters it in the catalog: its statement and columns as JSON, in Trino's types.
+
+    Athena looks whether the statement still gives these columns whenever somebody asks the view.
+    """
+    told = {
+        "originalSql": questions.load(questions.VIEWS)[view.name].sql,
+        "catalog": "awsdatacatalog",
+        "schema": database,
+        "columns": [{"name": column.name, "type": _TRINO[column.type]} for column in view.columns],
+    }
+    encoded = base64.b64encode(json.dumps(told).encode()).decode()
+    return glue.CfnTable.TableInputProperty(
+        name=view.name,
+        description=view.description,
+        table_type="VIRTUAL_VIEW",
+        parameters={"presto_view": "true", "comment": "Presto View"},
+        partition_keys=[],
+        view_original_text=f"/* Presto View: {encoded} */",
+        view_expanded_text="/* Presto View */",
+        storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
+            columns=[_column(column) for column in view.columns],
+            location="",
+            serde_info=glue.CfnTable.SerdeInfoProperty(),
         ),
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,17 @@ _SIMPLE = {
     "bigint": "BIGINT", "float": "FLOAT", "double": "DOUBLE", "date": "DATE", "timestamp": "TIMESTAMP",
     "binary": "BLOB",
 }  # fmt: skip
-# Trino's names for what DuckDB has under others. Time is UTC in Athena, and a machine's own in DuckDB.
-_PRELUDE = """
+PRELUDE = """
 SET TimeZone = 'UTC';
 CREATE TEMP MACRO approx_distinct(x) AS approx_count_distinct(x);
 CREATE TEMP MACRO approx_percentile(x, share) AS approx_quantile(x, share);
+CREATE TEMP MACRO json_format(document) AS CAST(document AS VARCHAR);
+CREATE TEMP MACRO sequence(first, last) AS
+    list_transform(generate_series(first, last, INTERVAL 1 DAY), lambda moment: CAST(moment AS DATE));
 CREATE TEMP MACRO date_format(moment, pattern) AS
     strftime(moment, replace(replace(replace(pattern, '%M', '%B'), '%i', '%M'), '%s', '%S'));
 """
-_PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|\?")
+"""Trino's names for what DuckDB has under others. Time is UTC in Athena, and a machine's own in DuckDB."""
 
 
 def install() -> None:
@@ -47,14 +48,13 @@ def install() -> None:
     athena._datum_text = text
     athena._save_query_results = _save_results
     _prepare_each_query()
-    _take_execution_parameters()
 
 
 def relation(table: dict[str, Any], files: list[str]) -> str:
     """DuckDB's FROM item for a Parquet table: the catalog's columns and types over its partitions' files."""
     keys = table.get("PartitionKeys") or []
     columns = [*((table.get("StorageDescriptor") or {}).get("Columns") or []), *keys]
-    typed = [(_quoted(c["Name"]), duckdb_type(c.get("Type", "string"))) for c in columns]
+    typed = [(quoted(c["Name"]), duckdb_type(c.get("Type", "string"))) for c in columns]
     nothing = "SELECT " + ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in typed) + " WHERE false"
     visible = _in_catalog(table, files) if keys else files
     if not visible:
@@ -78,7 +78,7 @@ def duckdb_type(hive: str) -> str:
             return f"{duckdb_type(parts[0])}[]"
         case "struct":
             fields = (part.partition(":") for part in parts)
-            return "STRUCT(" + ", ".join(f"{_quoted(n)} {duckdb_type(t)}" for n, _, t in fields) + ")"
+            return "STRUCT(" + ", ".join(f"{quoted(n)} {duckdb_type(t)}" for n, _, t in fields) + ")"
         case simple if simple.startswith("decimal"):
             return simple.upper()
         case simple:
@@ -100,12 +100,6 @@ def text(value: object) -> str:
             return "null"
         case _:
             return str(value)
-
-
-def bind(query: str, parameters: list[str]) -> str:
-    """`query` with each `?` outside quotes and comments replaced, in order, as Athena does: by the text given."""
-    remaining = iter(parameters)
-    return _PARAMETER.sub(lambda m: next(remaining, "?") if m.group() == "?" else m.group(), query)
 
 
 def _in_catalog(table: dict[str, Any], files: list[str]) -> list[str]:
@@ -131,22 +125,9 @@ def _prepare_each_query() -> None:
 
     async def rewrite_data_paths(query: str, database: str, catalog: str | None = None) -> Any:
         rewritten, buckets, folders = await rewrite(query, database, catalog)
-        return _PRELUDE + rewritten, buckets, folders
+        return PRELUDE + rewritten, buckets, folders
 
     athena._rewrite_data_paths = rewrite_data_paths
-
-
-def _take_execution_parameters() -> None:
-    """AWS puts them in place of each `?`; ministack ignores them, and DuckDB misses its values."""
-    start = athena._start_query_execution
-
-    def start_query_execution(data: dict[str, Any]) -> Any:
-        parameters = data.get("ExecutionParameters")
-        if parameters:
-            data = {**data, "QueryString": bind(data["QueryString"], parameters)}
-        return start(data)
-
-    athena._start_query_execution = start_query_execution
 
 
 async def _save_results(query_id: str) -> None:
@@ -178,5 +159,6 @@ def _split(inner: str) -> list[str]:
     return parts
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL quotes it."""
     return '"' + name.replace('"', '""') + '"'

@@ -345,7 +345,21 @@ def test_the_books_of_events_balance_and_gold_counts_each_event_once(cloud: Clou
     table = ask(cloud, f"SELECT {day}, action, {distinct} FROM events GROUP BY 1, 2", {})
     assert sorted(map(sorted, (row.items() for row in gold))) == sorted(map(sorted, (row.items() for row in table)))
     assert sum(row["events"] for row in gold) == sum(row["published"] for row in books)
+    _sign_ins_are_told_alike(cloud, {row["date"]: row for row in gold if row["action"] == "login"})
     assert not any(row["action"] == "forged" for row in table)
+
+
+def _sign_ins_are_told_alike(cloud: Cloud, gold: dict[str, Any]) -> None:
+    """By gold, by the view, and by the question that counts events as they arrive."""
+    by_day = {row["date"]: row for row in ask(cloud, "logins_by_day", {}) if row["source"] == "events"}
+    expected = {day: (row["events"], row["users"]) for day, row in gold.items()}
+    assert {day: (row["logins"], row["users"]) for day, row in by_day.items()} == expected
+    for day, (logins, users) in expected.items():
+        following = (lake.parse_day(day) + timedelta(1)).isoformat()
+        now = ask(cloud, "logins_today", {"from": f"{day}T00:00:00Z", "to": f"{following}T00:00:00Z"})
+        assert [(row["logins"], row["users"]) for row in now if row["source"] == "events"] == [(logins, users)]
+        seen = ask(cloud, "logins", {"date": day, "most": "1000000"})
+        assert len([row for row in seen if row["source"] == "events"]) == logins
 
 
 def test_no_log_of_the_events_api_holds_a_secret_a_token_or_an_event(cloud: Cloud, shop: Registered) -> None:

@@ -20,12 +20,13 @@ from atlas_cli.console import CommandError, Say
 from atlas_cli.local.emulator import Emulator
 from atlas_cli.project import ROOT, SAMPLE
 from atlas_cli.put import put
-from atlas_cli.query import ask, questions
+from atlas_cli.query import ask
 from atlas_cli.replay import replay
 from atlas_cli.run import run
 from atlas_cli.status import dirty_days
 from atlas_cli.withdraw import withdraw
 from tests.e2e import permissions
+from tests.e2e.conftest import Sample
 from tests.e2e.days import counted, files, requests, validated
 
 TRUTH = json.loads((SAMPLE / "expected.json").read_text())
@@ -51,16 +52,11 @@ def truth(day: str) -> dict[str, dict[str, int]]:
     return {name: {**books, "rejected": sum(books["rejected"].values())} for name, books in formats.items()}
 
 
-def test_sample_files_become_gold_that_says_what_their_generator_says(cloud: Cloud, say: Say) -> None:
-    entries = put(cloud, FILES, say)
-    states = {entry.raw_key: entry.state for entry in entries}
+def test_sample_files_become_gold_that_says_what_their_generator_says(cloud: Cloud, sample: Sample) -> None:
     # Of two files of the same bytes, whichever is delivered first is the file and the other its duplicate.
-    assert sorted(states.values()) == sorted(FileState(file["state"]) for file in TRUTH["files"])
+    assert sorted(sample.states.values()) == sorted(FileState(file["state"]) for file in TRUTH["files"])
     assert [entry["Key"] for entry in _objects(cloud, keys.RAW)] == []
-
-    outcomes = run(cloud, {"process_dates": DAYS}, say)
-
-    assert [(day["process_date"], day["outcome"], day["engine"]) for day in outcomes] == [
+    assert [(day["process_date"], day["outcome"], day["engine"]) for day in sample.outcomes] == [
         (day, "published", "lambda") for day in DAYS
     ]
     assert dirty_days(cloud) == []
@@ -124,11 +120,6 @@ def test_the_catalog_knows_every_partition_and_only_those(cloud: Cloud) -> None:
     [silver] = ask(cloud, "SELECT count(*) AS records FROM logs WHERE year = '2024' AND month = '11'", {})
     duplicates = sum(row["duplicates"] for day in DAYS for row in books(cloud, day).values())
     assert silver["records"] == published + duplicates
-
-
-@pytest.mark.parametrize("name", questions())
-def test_every_question_of_the_library_has_an_answer(cloud: Cloud, name: str) -> None:
-    assert ask(cloud, name, {})
 
 
 def test_a_corrected_file_replaces_its_records_and_the_sweep_processes_only_its_day(

@@ -16,6 +16,7 @@ from airspeed import operators  # type: ignore[import-untyped]
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import (
+    apigateway,
     apigateway_v1,
     athena,
     cloudwatch,
@@ -47,6 +48,11 @@ def test_the_version_is_the_one_that_was_patched() -> None:
     [
         (app, "pin_request_origin", ["source_ip", "secure_transport"]),
         (iam_actions, "extract_iam_action", ["service", "method", "path", "headers", "body", "query_params"]),
+        (
+            iam_actions,
+            "extract_resource_arn",
+            ["service", "method", "path", "headers", "body", "query_params", "region", "account_id"],
+        ),
         (iam_actions, "request_tag_context", ["service", "iam_action", "body", "params"]),
         (lambda_svc, "_emit_lambda_logs", ["func", "request_id", "log_text"]),
         (provisioners, "_cw_metric_alarm_record", ["name", "props"]),
@@ -63,6 +69,9 @@ def test_the_version_is_the_one_that_was_patched() -> None:
         (athena, "_rewrite_data_paths", ["query", "database", "catalog"]),
         (athena, "_save_query_results", ["query_id"]),
         (athena, "_start_query_execution", ["data"]),
+        (athena, "_create_named_query", ["data"]),
+        (athena, "_delete_named_query", ["data"]),
+        (athena, "_table_references", ["query"]),
         (athena, "_table_relation", ["table_data", "files"]),
         (eventbridge, "_dispatch_event", ["event", "view"]),
         (eventbridge, "_invoke_target", ["target", "event", "rule", "view"]),
@@ -78,6 +87,8 @@ def test_the_version_is_the_one_that_was_patched() -> None:
         (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
         (s3, "_put_object", ["bucket_name", "key", "body", "headers"]),
         (stepfunctions, "_invoke_aws_sdk_integration", ["resource", "input_data"]),
+        (apigateway, "handle_execute", ["api_id", "stage", "path", "method", *_SENT, "raw_query_string"]),
+        (apigateway, "run_reentrant", ["fn"]),
         (apigateway_v1, "_build_lambda_event_v1", ["api_id", "stage_name"]),
         (apigateway_v1, "_check_api_key", ["method_obj", "api_id", "stage_name", "headers"]),
         (apigateway_v1, "_check_request_validation", ["method_obj", "api_id", "request", *_SENT]),
@@ -175,8 +186,13 @@ def test_schedules_are_looked_at_every_ten_seconds() -> None:
     assert "time.sleep(_SCHEDULE_TICK_INTERVAL)" in _source(scheduler._ticker_loop)
 
 
-def test_athena_ignores_execution_parameters() -> None:
-    assert "ExecutionParameters" not in inspect.getsource(athena)
+def test_athena_ignores_execution_parameters_reuse_of_results_and_views() -> None:
+    source = inspect.getsource(athena)
+    assert [word for word in ("ExecutionParameters", "ResultReuse", "ViewOriginalText") if word in source] == []
+
+
+def test_stacks_have_no_named_queries_of_athena() -> None:
+    assert "AWS::Athena::NamedQuery" not in provisioners._RESOURCE_HANDLERS
 
 
 def test_athena_takes_parquet_columns_and_partitions_from_the_files() -> None:
@@ -229,6 +245,11 @@ def test_a_batch_of_messages_is_an_action_of_its_own() -> None:
     assert iam_actions.extract_iam_action("sqs", *request) == "sqs:SendMessageBatch"
 
 
+def test_a_query_of_athena_is_of_no_workgroup_to_iam() -> None:
+    request: Any = ("POST", "/", {}, b'{"QueryExecutionId": "some"}', {}, "us-east-1", "1")
+    assert iam_actions.extract_resource_arn("athena", *request) == "*"
+
+
 def test_no_request_has_the_namespace_of_its_metrics() -> None:
     assert "cloudwatch:namespace" not in inspect.getsource(iam_actions) + inspect.getsource(iam_evaluator)
     assert "request_tag_context(service, iam_action, body, routing_params)" in inspect.getsource(app)
@@ -264,6 +285,25 @@ def test_api_gateway_knows_clients_by_a_header_only() -> None:
 def test_api_gateway_tells_the_client_what_a_function_failed_of_and_takes_bodies_of_any_length() -> None:
     assert 'return None, str(lambda_response.get("body")' in _source(apigateway_v1._lambda_proxy_response)
     assert '_gw_error("REQUEST_TOO_LARGE"' not in inspect.getsource(apigateway_v1)
+
+
+def test_http_apis_tell_the_client_what_a_function_failed_of_and_make_up_ids_wherever_there_is_one() -> None:
+    called = _source(apigateway._invoke_lambda_proxy)
+    assert "lambda_execute_result_to_api_proxy_response(result)" in called
+    assert 'thread_name="ministack-apigw-invoke"' in called
+    assert '"requestId": new_uuid()' in called
+    assert "payload = json.dumps(err_body)" in _source(lambda_svc.lambda_execute_result_to_api_proxy_response)
+    assert 'setdefault("apigw-requestid", ' in _source(app._handle_execute_api_request)
+
+
+def test_a_stacks_authorizer_has_an_identity_source_that_nobody_asked_for() -> None:
+    assert 'props.get("IdentitySource", ["$request.header.Authorization"])' in _source(
+        provisioners._apigw_v2_authorizer_create
+    )
+
+
+def test_http_apis_throttle_nobody() -> None:
+    assert "throttl" not in _source(apigateway._handle_execute_in_scope)
 
 
 def test_stacks_forget_an_apis_key_source_and_the_validators_of_its_methods() -> None:

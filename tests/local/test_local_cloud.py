@@ -276,6 +276,33 @@ def test_athena_sees_a_partition_once_a_crawler_with_the_right_to_it_has_found_i
     assert rows(made, bucket, query, "'2024-11-30'") == []
 
 
+def test_athena_tells_a_query_as_it_was_sent_and_uses_results_again_that_are_young_enough(made: Made) -> None:
+    bucket, athena = made.bucket(), made.session.client("athena")
+    query = "SELECT random() AS n WHERE ? <> ''"
+
+    def ended(text: str, parameter: str, minutes: int | None) -> Any:
+        by_age: Any = {"Enabled": minutes is not None, **({"MaxAgeInMinutes": minutes} if minutes else {})}
+        started = athena.start_query_execution(
+            QueryString=text,
+            ExecutionParameters=[parameter],
+            ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+            ResultReuseConfiguration={"ResultReuseByAgeConfiguration": by_age},
+        )["QueryExecutionId"]
+        ask = lambda: athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]  # noqa: E731
+        told = wait(ask, lambda e: e["Status"]["State"] not in ("QUEUED", "RUNNING"), 20)
+        assert (told["Query"], told["ExecutionParameters"]) == (text, [parameter])
+        found = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"]
+        reused = told["Statistics"]["ResultReuseInformation"]["ReusedPreviousResult"]
+        return reused, found[1]["Data"][0]["VarCharValue"]
+
+    _, first = ended(query, "'a'", None)
+    assert ended(f"-- again\n{query}", "'a'", 5) == (True, first)
+    different = query.replace("''", "'c'")
+    for text, parameter, minutes in ((query, "'a'", None), (query, "'b'", 5), (different, "'a'", 5)):
+        reused, other = ended(text, parameter, minutes)
+        assert (reused, other == first) == (False, False)
+
+
 def crawled(made: Made, name: str) -> Any:
     glue = made.session.client("glue")
     glue.start_crawler(Name=f"{made.name}-{name}")

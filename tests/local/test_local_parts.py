@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from atlas_cli import cdk
-from atlas_cli.local import athena_tables, crawlers, deploy, glue_runner, glue_runs, lambda_runtimes, sealed
+from atlas_cli.local import (
+    athena_queries,
+    athena_tables,
+    crawlers,
+    deploy,
+    glue_runner,
+    glue_runs,
+    lambda_runtimes,
+    sealed,
+)
 
 TRACEBACK = """Traceback (most recent call last):
   File "job.py", line 3, in <module>
@@ -85,7 +94,7 @@ def test_a_hive_type_has_its_duckdb_type(hive: str, duckdb: str) -> None:
 
 def test_execution_parameters_fill_only_real_question_marks() -> None:
     query = "select '?', \"a?\" -- why?\nfrom t where x = ? and y > ?"
-    assert athena_tables.bind(query, ["'it''s'", "3"]) == (
+    assert athena_queries.bind(query, ["'it''s'", "3"]) == (
         "select '?', \"a?\" -- why?\nfrom t where x = 'it''s' and y > 3"
     )
 

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import sqlglot
 
 from atlas.file_entry import FileEntry
 from atlas.ledger import FileState
@@ -15,7 +14,6 @@ from atlas_cli.console import CommandError, Say
 from atlas_cli.local import emulator
 from atlas_cli.main import main
 from atlas_cli.put import raw_keys, verdict_row
-from atlas_cli.query import Question, parse_question, questions
 from atlas_cli.run import request
 
 FRIDAY, SATURDAY = date(2024, 11, 29), date(2024, 11, 30)
@@ -104,22 +102,3 @@ def test_a_refusal_is_told_with_its_place_and_its_meaning() -> None:
     row = verdict_row(entry)
     assert (row["verdict"], row["records"]) == ("rejected", 0)
     assert row["why"].startswith("malformed_json (character 5): The JSON's outer structure breaks")
-
-
-@pytest.mark.parametrize("question", questions().values(), ids=lambda question: question.name)
-def test_every_question_is_sql_that_athena_and_duckdb_read(question: Question) -> None:
-    for dialect in ("athena", "duckdb"):
-        assert len(sqlglot.parse(question.sql, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("SELECT 1", "expected `-- title:`"),
-        ("-- title: t\n-- description: d\nSELECT ?", "1 `\\?`, but 0 `-- param:`"),
-        ("-- title: t\n-- description: d\n-- param: a date 2024-01-01\nSELECT 1", "0 `\\?`, but 1 `-- param:`"),
-    ],
-)
-def test_a_question_without_its_header_is_an_error_that_names_its_file(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=rf"queries/q\.sql: .*{message}"):
-        parse_question("q", text)

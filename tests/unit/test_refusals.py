@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from atlas import lake as keys
+from atlas import questions
 from atlas_cli import books, refusals
 from atlas_cli.console import CommandError, Say
-from atlas_cli.query import questions
+from atlas_cli.local.athena_queries import bind
 from tests.duckdb_engine import connect
 from tests.lake_under_test import FRIDAY, SATURDAY
 from tests.stage_under_test import StageUnderTest, stage_under_test
@@ -32,9 +33,9 @@ def asked(name: str, tables: str, **given: str) -> list[dict[str, Any]]:
     """A question's answer over some tables."""
     connection = connect()
     connection.execute(tables)
-    question = questions()[name]
-    values = [given.get(parameter.name, parameter.default) for parameter in question.parameters]
-    rows: list[dict[str, Any]] = connection.sql(question.sql, params=values).to_arrow_table().to_pylist()
+    question = questions.load()[name]
+    statement = bind(question.sql, question.literals(given, SATURDAY))
+    rows: list[dict[str, Any]] = connection.sql(statement).to_arrow_table().to_pylist()
     return rows
 
 
