@@ -7,7 +7,7 @@ other error people are told what it is and where it was raised.
 
 from __future__ import annotations
 
-_OURS = ("atlas", "lambda_day", "lambda_events", "lambda_ingest", "glue_jobs")
+_OURS = ("atlas", "lambda_day", "lambda_events", "lambda_ingest", "lambda_query", "glue_jobs")
 _QUOTE_NO_RECORDS = (*_OURS, "boto3", "botocore", "s3transfer", "py4j", "pyspark")
 _QUOTES_VALUES = ("ParamValidationError", "FileRefusedError")
 """What AWS's clients say of an argument, and ingestion of the place where a file is at fault."""

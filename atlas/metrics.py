@@ -4,6 +4,7 @@
     events   each token, authorization and batch of events, put by their functions in their logs
     day      each run of a day, put by `count_published` and `count_failed`, whichever engine ran it
     runs     each execution, put by statemachine/daily.asl.json
+    queries  each answer of the query API, put by its function in its log
 
 A metric is told apart by its name and its one dimension `service`, which is what Powertools adds too.
 """
@@ -20,7 +21,7 @@ from atlas.clients import Clients
 from atlas.settings import JobSettings
 
 SERVICE = "service"
-INGEST, EVENTS, DAY, RUNS = "ingest", "events", "day", "runs"
+INGEST, EVENTS, DAY, RUNS, QUERIES = "ingest", "events", "day", "runs", "queries"
 FEWEST_RECORDS = 100
 """A share of fewer records than these says nothing."""
 
@@ -43,6 +44,7 @@ ALARMS = (
     "events-queue-age",
     "events-delivery",
     "events-unconverted",
+    "query-api",
 )
 """What people are told of: an alarm of the stage and a heading of docs/runbook.md each. See stacks/alarms.py."""
 
@@ -79,7 +81,7 @@ INGEST_DURATION = Metric("IngestDuration", "Milliseconds", INGEST)
 # Of each batch: what goes back to the queue
 FILES_FAILED = Metric("FilesFailed", "Count", INGEST)
 
-# Of each request for a token, and of each request with one
+# Of each request for a token, and of each request with one, to either API
 TOKENS_ISSUED = Metric("TokensIssued", "Count", EVENTS)
 AUTHORIZATIONS_FAILED = Metric("AuthorizationsFailed", "Count", EVENTS)
 # Of each batch of requests: events, requests that go back to the queue, and what the delivery stream did not take
@@ -106,6 +108,12 @@ HOURS_WITHOUT_YESTERDAY = Metric("HoursWithoutYesterday", "None", RUNS)
 FAILOVERS = Metric("Failovers", "Count", RUNS)
 GLUE_JOBS_FAILED = Metric("GlueJobsFailed", "Count", RUNS)
 GLUE_DPU_SECONDS = Metric("GlueDpuSeconds", "Seconds", RUNS)
+
+# Of each request to the query API for data: that it was answered, whether from what the function had kept, without
+# a question to Athena, and whether with an error of the server (5xx)
+ANSWERS = Metric("Answers", "Count", QUERIES)
+ANSWERS_KEPT = Metric("AnswersKept", "Count", QUERIES)
+ANSWERS_FAILED = Metric("AnswersFailed", "Count", QUERIES)
 
 METRICS = tuple(found for found in vars().values() if isinstance(found, Metric))
 

@@ -167,3 +167,14 @@ class RotationSettings(_Environment):
 
     signing_key: str
     client_secrets: str
+
+
+@dataclass(frozen=True)
+class QuerySettings(_Environment):
+    """What the query API's function is told."""
+
+    bucket: str
+    database: str
+    workgroup: str
+    """The API's own: see Names.api_workgroup."""
+    stage: str

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from atlas import lake
-from atlas_cli import books, client, dead_letters, demo, query, refusals, replay, status, withdraw
+from atlas import access, lake, questions
+from atlas_cli import books, client, dead_letters, demo, query, refusals, replay, serve, status, withdraw
 from atlas_cli.cloud import LOCAL, connect
 from atlas_cli.console import CommandError, Say
 from atlas_cli.cost import show as cost
@@ -107,7 +107,7 @@ def _dead_letters(args: argparse.Namespace, say: Say) -> None:
 
 
 def _client(args: argparse.Namespace, say: Say) -> None:
-    client.run(connect(args.stage), args.action, args.name, say)
+    client.run(connect(args.stage), args.action, args.name, say, args.api)
 
 
 def _books(args: argparse.Namespace, say: Say) -> None:
@@ -124,9 +124,13 @@ def _books(args: argparse.Namespace, say: Say) -> None:
 def _query(args: argparse.Namespace, say: Say) -> None:
     given = dict(word.partition("=")[::2] for word in args.param)
     say.rows(
-        args.query if args.query in query.questions() else "Answer",
+        args.query if args.query in questions.load() else "Answer",
         query.ask(connect(args.stage), args.query, given),
     )
+
+
+def _serve(args: argparse.Namespace, say: Say) -> None:
+    serve.serve(connect(args.stage), args.port, say)
 
 
 def _inspect(args: argparse.Namespace, say: Say) -> None:
@@ -144,7 +148,14 @@ def _generate(args: argparse.Namespace, say: Say) -> None:
 
 
 def _cost(args: argparse.Namespace, say: Say) -> None:
-    cost.show(args.stage, args.gb_per_day, args.files_per_day, args.events_per_day, say)
+    cost.show(
+        args.stage,
+        args.gb_per_day,
+        args.files_per_day,
+        events=args.events_per_day,
+        questions=args.questions_per_day,
+        say=say,
+    )
 
 
 def _day(text: str) -> date:
@@ -171,8 +182,9 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument("--json", action="store_true", help="one JSON object a line")
         return made
 
-    made = verb("demo", _demo, "the main job on the sample data, on a local cloud", staged=False)
-    made.add_argument("--keep", action="store_true", help="leave the local cloud up")
+    verb("demo", _demo, "the main job on the sample data, on a local cloud", staged=False).add_argument(
+        "--keep", action="store_true", help="leave the local cloud up"
+    )
     verb("up", _up, "start the local cloud and deploy the stacks", staged=False, rows=False)
     verb("down", _down, "stop the local cloud; what it held is gone", staged=False, rows=False)
     verb("status", _status, "alarms, freshness, queues, dirty and failed days, last runs")
@@ -191,28 +203,41 @@ def _parser() -> argparse.ArgumentParser:
     _add_days(made)
     made = verb("withdraw", _withdraw, "take the records of files out of every day again")
     made.add_argument("keys", nargs="+", metavar="KEY", help="a raw key, with or without raw/")
-    made = verb("dead-letters", _dead_letters, "what could not be ingested or forwarded, and was given up")
-    made.add_argument("--redrive", action="store_true", help="send all of it back to where it was to go")
-    made = verb("client", _client, "applications that may send events: their secrets, one each")
+    verb("dead-letters", _dead_letters, "what could not be ingested or forwarded, and was given up").add_argument(
+        "--redrive", action="store_true", help="send all of it back to where it was to go"
+    )
+    made = verb("client", _client, "applications that may send events or ask for answers: their secrets, one each")
     made.add_argument("action", choices=client.ACTIONS)
     made.add_argument("name", nargs="?", metavar="NAME", help="lower-case letters, digits and hyphens")
-    made = verb("query", _query, f"ask through Athena: {', '.join(query.questions())}, or any SQL")
+    made.add_argument(
+        "--api", action="append", default=[], choices=access.APIS, help="what it may use: events if not given"
+    )
+    made = verb("query", _query, "ask through Athena: a question of docs/queries.md, or any SQL")
     made.add_argument("query", metavar="NAME|SQL")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    verb("serve", _serve, "the query API and its page, here, for you alone", rows=False).add_argument(
+        "--port", type=int, default=serve.PORT
+    )
     made = verb("inspect", _inspect, "what ingestion would do with files; needs no cloud", staged=False)
     made.add_argument("files", nargs="+", metavar="FILE")
     made.add_argument("--prefix", default="", help="the folder under raw/ that they would be dropped into")
-    made = verb("cost", _cost, "what a stage costs a month, beside CloudWatch Logs; needs no cloud", staged=False)
-    made.add_argument("--gb-per-day", type=float, required=True, metavar="N", help="GB of text, not compressed")
-    made.add_argument("--files-per-day", type=int, metavar="M", help="if not given, files of 50 MB of text")
-    made.add_argument("--events-per-day", type=int, default=0, metavar="N", help="over the events API")
-    made.add_argument("--stage", default="prod", help="of cdk.json: prod if not given")
+    _add_amounts(
+        verb("cost", _cost, "what a stage costs a month, beside CloudWatch Logs; needs no cloud", staged=False)
+    )
     made = verb("generate", _generate, "synthetic logs of every format, seeded", staged=False)
     made.add_argument("directory", type=Path, metavar="DIR")
     made.add_argument("--seed", type=int, default=DEFAULT_SEED)
     made.add_argument("--day", type=_day, action="append", metavar="DAY", help="may be given several times")
     made.add_argument("--records", type=int, default=DEFAULT_RECORDS, help="a day")
     return parser
+
+
+def _add_amounts(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--gb-per-day", type=float, required=True, metavar="N", help="GB of text, not compressed")
+    verb.add_argument("--files-per-day", type=int, metavar="M", help="if not given, files of 50 MB of text")
+    verb.add_argument("--events-per-day", type=int, default=0, metavar="N", help="over the events API")
+    verb.add_argument("--questions-per-day", type=int, default=0, metavar="N", help="to the query API, for data")
+    verb.add_argument("--stage", default="prod", help="of cdk.json: prod if not given")
 
 
 def _add_days(verb: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ Verdict = tuple[str, bool]
 Columns = Mapping[str, tuple[str, str]]
 """The key of a row's number -> the title of its column, and how the number is written."""
 
-_NAMES = ("file", "engine")
+_NAMES = ("file", "engine", "kind")
 """Columns that hold no numbers."""
 
 
