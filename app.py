@@ -8,6 +8,7 @@ from aws_cdk import App
 
 from stacks.config import ConfigError, StageConfig
 from stacks.layer import LayerError
+from stacks.npm import PackagesError
 from stacks.stage import build_stage
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     context = {name: app.node.try_get_context(name) for name in ("stages", "defaults")}
     try:
         build_stage(app, StageConfig.load(app.node.try_get_context("stage"), context))
-    except (ConfigError, LayerError) as fault:
+    except (ConfigError, LayerError, PackagesError) as fault:
         sys.exit(f"atlas: {fault}")
     app.synth()
 

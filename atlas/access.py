@@ -28,6 +28,7 @@ _LEAST_KEY_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 is at least as long as its hash."""
 
 EVENTS_API, QUERIES_API = "events", "queries"
+APIS = (EVENTS_API, QUERIES_API)
 AUDIENCES_TAG = "audiences"
 """The tag of a client's secret with the APIs that it may use, separated by blanks."""
 

@@ -33,7 +33,9 @@ STAGING = ANALYTICS + "_staging/"
 """Names that start with `_` are invisible to Athena, Spark and crawlers."""
 
 QUERY_RESULTS = "athena/"
-"""Where the workgroup puts its results. Not a zone: nothing reads it as data."""
+"""Where the analysts' workgroup puts its results. Not a zone: nothing reads it as data."""
+API_RESULTS = "answers/"
+"""Where the query API's workgroup puts its own: apart from others', so that neither can read them."""
 
 MAX_KEY_BYTES = 1024
 """S3's limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""

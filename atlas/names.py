@@ -155,6 +155,24 @@ class Names:
         """The name of the API key by which the usage plan knows a client; access.usage_key makes its value."""
         return f"atlas-client-{client_id}-{self.stage}"
 
+    # queries
+    @property
+    def query_api(self) -> str:
+        return self._("queries")
+
+    @property
+    def query_function(self) -> str:
+        return self._("query")
+
+    @property
+    def query_authorizer_function(self) -> str:
+        return self._("query-authorizer")
+
+    @property
+    def api_workgroup(self) -> str:
+        """The query API's own: whoever may see its queries' results sees no analyst's."""
+        return self._("api")
+
     # monitoring
     def alarm(self, alarm_id: str) -> str:
         """One of `metrics.ALARMS`."""
@@ -223,6 +241,19 @@ class Names:
         return f"/aws/kinesisfirehose/{self.delivery_stream}"
 
     @property
+    def query_logs(self) -> str:
+        return f"/aws/lambda/{self.query_function}"
+
+    @property
+    def query_authorizer_logs(self) -> str:
+        return f"/aws/lambda/{self.query_authorizer_function}"
+
+    @property
+    def query_api_logs(self) -> str:
+        """A line a request of the query API; for the prefix, see `state_machine_logs`."""
+        return f"/aws/vendedlogs/apis/{self.query_api}"
+
+    @property
     def log_groups(self) -> tuple[str, ...]:
         return (
             self.ingest_logs,
@@ -236,6 +267,9 @@ class Names:
             self.rotation_logs,
             self.events_api_logs,
             self.delivery_logs,
+            self.query_logs,
+            self.query_authorizer_logs,
+            self.query_api_logs,
         )
 
     # roles: one a service, none shared
@@ -286,3 +320,11 @@ class Names:
     @property
     def delivery_role(self) -> str:
         return self._("firehose-role")
+
+    @property
+    def query_role(self) -> str:
+        return self._("lambda-query-role")
+
+    @property
+    def query_authorizer_role(self) -> str:
+        return self._("lambda-query-authorizer-role")

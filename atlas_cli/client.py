@@ -1,14 +1,15 @@
 """`atlas client`: the applications that may use the APIs of a stage, one secret each.
 
-A client is its secret in Secrets Manager, with a tag for what it may use, and an API key by which the usage plan
-throttles it. Each step may be done again; a client is there from the moment its secret is, and until it is not.
+A client is its secret in Secrets Manager, with a tag for what it may use. One that may send events also has an API
+key, by which the usage plan throttles it. Each step may be done again; a client is there from the moment its secret
+is, and until it is not.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,9 +37,14 @@ _ROTATION_SECONDS = 120
 _LOOK_SECONDS = 1
 
 
-def run(cloud: Cloud, action: str, name: str | None, say: Say) -> None:
-    """One of ACTIONS. Raises CommandError."""
+def run(cloud: Cloud, action: str, name: str | None, say: Say, apis: Sequence[str] = ()) -> None:
+    """One of ACTIONS. `apis`, of access.APIS, are what a client that is added may use: events if there are none.
+
+    Raises CommandError.
+    """
     clients = _Clients(cloud)
+    if apis and action != "add":
+        raise CommandError("--api goes with add")
     if action == "list":
         if name is not None:
             raise CommandError("atlas client list takes no name")
@@ -55,29 +61,38 @@ def run(cloud: Cloud, action: str, name: str | None, say: Say) -> None:
         clients.remove(name)
         say.step(f"removed client {name}; a token that it still has is refused within seconds")
         return
-    url = cloud.events_url  # before there is a secret that is shown once
-    _tell(cloud.stage, url, clients.add(name) if action == "add" else clients.rotate(name, say), say)
+    wanted = _ordered(apis or (access.EVENTS_API,)) if action == "add" else clients.apis(name)
+    urls = {api: cloud.api_url(api) for api in wanted}  # before there is a secret that is shown once
+    _tell(cloud.stage, urls, clients.add(name, wanted) if action == "add" else clients.rotate(name, say), say)
 
 
-def add(cloud: Cloud, name: str) -> ClientSecret:
-    """Makes a client and says nothing. Raises CommandError if there is one of that name."""
-    return _Clients(cloud).add(name)
+def add(cloud: Cloud, name: str, *apis: str) -> ClientSecret:
+    """Makes a client for some of access.APIS, and says nothing. Raises CommandError if the name is taken."""
+    return _Clients(cloud).add(name, _ordered(apis))
 
 
-def _tell(stage: str, url: str, made: ClientSecret, say: Say) -> None:
+def _ordered(apis: Sequence[str]) -> list[str]:
+    return [api for api in access.APIS if api in apis]
+
+
+def _tell(stage: str, urls: Mapping[str, str], made: ClientSecret, say: Say) -> None:
     """The one time that the secret is shown; unbroken, so that it can be copied."""
+    audiences = {f"{api}_audience" if len(urls) > 1 else "audience": access.audience(stage, api) for api in urls}
     told = {
-        "events_url": url,
+        **{f"{api}_url": url for api, url in urls.items()},
         "client_id": made.client_id,
         "client_secret": made.client_secret,
-        "audience": access.audience(stage, access.EVENTS_API),
+        **audiences,
     }
     if say.as_json:
         say.rows("Client", [told])
         return
+    width = max(map(len, told)) + 1
     for name, value in told.items():
-        say.note(f"{name:<14} {value}")
+        say.note(f"{name:<{width}} {value}")
     say.note("The secret is not shown again. If it is lost: atlas client rotate " + made.client_id)
+    if access.QUERIES_API in urls:
+        say.note(f"The page is at {urls[access.QUERIES_API]}/, where the id and the secret sign in.")
 
 
 @dataclass(frozen=True)
@@ -98,12 +113,13 @@ class _Clients:
     def _config(self) -> StageConfig:
         return StageConfig.load(self.cloud.stage, read_context())
 
-    def add(self, name: str) -> ClientSecret:
+    def add(self, name: str, apis: Sequence[str]) -> ClientSecret:
         """Makes a client. What opens nothing comes first, and its secret last but for the secret's rotation."""
         rotation = self._rotation()
-        self._enter_in_plan(name)
+        if access.EVENTS_API in apis:
+            self._enter_in_plan(name)
         made = ClientSecret.fresh(name)
-        tags = {"project": "atlas", "stage": self.cloud.stage, access.AUDIENCES_TAG: access.EVENTS_API}
+        tags = {"project": "atlas", "stage": self.cloud.stage, access.AUDIENCES_TAG: " ".join(apis)}
         key: Any = {"KmsKeyId": self.cloud.names.key_alias} if self._config.encryption == "customer" else {}
         try:
             self._secrets.create_secret(
@@ -130,6 +146,10 @@ class _Clients:
             self._forget(name)
             raise CommandError(f"client {name} was not added, its secret cannot be rotated: {fault}") from fault
         return made
+
+    def apis(self, name: str) -> list[str]:
+        """What a client may use, of access.APIS."""
+        return _ordered((_tags(self._described(name)).get(access.AUDIENCES_TAG) or "").split())
 
     def rotate(self, name: str, say: Say) -> ClientSecret:
         """Renews a client's secret, and waits for it. The one it had holds until the next rotation."""
@@ -208,14 +228,17 @@ class _Clients:
 
 
 def _row(secret: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    tags = {tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])}
     return {
         "client_id": secret["Name"].removeprefix(prefix),
-        "apis": tags.get(access.AUDIENCES_TAG),
+        "apis": _tags(secret).get(access.AUDIENCES_TAG),
         "added": _moment(secret.get("CreatedDate")),
         "renewed": _moment(secret.get("LastRotatedDate")),
         "renewed_next": _moment(secret.get("NextRotationDate")),
     }
+
+
+def _tags(secret: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])}
 
 
 def _moment(when: datetime | None) -> str | None:

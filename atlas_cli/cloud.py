@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from atlas import access
 from atlas.names import Names
 from atlas_cli.console import CommandError
 from atlas_cli.local import emulator
@@ -93,19 +94,33 @@ class Cloud:
     @cached_property
     def events_url(self) -> str:
         """The events API, without a slash at the end. Raises CommandError if the stage has none."""
-        stack = f"Atlas-{self.stage.capitalize()}-Events"
+        return self._api_url("Events", "EventsApiUrl")
+
+    @cached_property
+    def queries_url(self) -> str:
+        """The query API and its page, without a slash at the end. Raises CommandError if the stage has none."""
+        return self._api_url("Queries", "QueryApiUrl")
+
+    def api_url(self, api: str) -> str:
+        """That of one of access.APIS. Raises CommandError."""
+        return self.queries_url if api == access.QUERIES_API else self.events_url
+
+    def _api_url(self, part: str, output: str) -> str:
+        stack = f"Atlas-{self.stage.capitalize()}-{part}"
         client = self.session.client("cloudformation")
         try:
             [found] = client.describe_stacks(StackName=stack)["Stacks"]
         except client.exceptions.ClientError as fault:
-            raise CommandError(f"stage {self.stage} has no events API, no stack {stack}: {fault}") from fault
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
-        url = outputs["EventsApiUrl"].rstrip("/")
+            raise CommandError(
+                f"stage {self.stage} has no {part.lower()} API, no stack {stack}: {fault}"
+            ) from fault
+        outputs = {told["OutputKey"]: told["OutputValue"] for told in found["Outputs"]}
+        url = outputs[output].rstrip("/")
         if self.stage != LOCAL:
             return url
         host, _, path = url.removeprefix("https://").partition("/")
         # The names of the local cloud's APIs are in no DNS; it knows them by their paths as well.
-        return f"{client.meta.endpoint_url}/_aws/execute-api/{host.partition('.')[0]}/{path}"
+        return f"{client.meta.endpoint_url}/_aws/execute-api/{host.partition('.')[0]}/{path}".rstrip("/")
 
     def queue_url(self, queue: str) -> str:
         """Where a queue's messages go to and come from."""

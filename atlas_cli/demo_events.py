@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 60
 
 def show(cloud: Cloud, say: Say) -> None:
     """A client, a token, events, some of them sent again, the day's run, and its books. Raises CommandError."""
-    made = client.add(cloud, _CLIENT)
+    made = client.add(cloud, _CLIENT, access.EVENTS_API)
     audience = access.audience(cloud.stage, access.EVENTS_API)
     sender = EventsClient(cloud.events_url, made.client_id, made.client_secret, audience)
     events = _made_up(random.Random(7))  # noqa: S311 - the same users each time

@@ -27,6 +27,7 @@ from stacks.base import AtlasStack
 from stacks.config import StageConfig
 from stacks.event_alarms import of_events
 from stacks.measures import AN_HOUR, FIVE_MINUTES, Measures, event_functions
+from stacks.query_alarms import of_queries
 from stacks.watch import Watch, added_up, dead_letters, share
 
 _FEWEST_REFUSED = 3
@@ -41,7 +42,7 @@ def alarms(stack: AtlasStack) -> list[cloudwatch.Alarm]:
     """The stage's alarms, in the order of `metrics.ALARMS`."""
     topic = actions.SnsAction(sns.Topic.from_topic_arn(stack, "Notifications", stack.arns.topic))
     made = []
-    for watch in (*_of_ingestion(stack), *_of_days(stack), *_of_runs(stack), *of_events(stack)):
+    for watch in (*_of_ingestion(stack), *_of_days(stack), *_of_runs(stack), *of_events(stack), *of_queries(stack)):
         alarm = cloudwatch.Alarm(
             stack,
             watch.id,

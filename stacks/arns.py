@@ -98,8 +98,16 @@ class Arns:
         return self._arn("firehose", "deliverystream", self._names.delivery_stream)
 
     @property
+    def signing_key(self) -> str:
+        """The secret that tokens are signed with: Secrets Manager ends its ARN with six characters of its own.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+        """
+        return self._arn("secretsmanager", "secret", f"{self._names.signing_key}-??????", ":")
+
+    @property
     def client_secrets(self) -> str:
-        """The secrets of all clients of the events API."""
+        """The secrets of all clients of the APIs."""
         return self._arn("secretsmanager", "secret", f"{self._names.client_secrets}*", ":")
 
     @property
@@ -120,6 +128,10 @@ class Arns:
     def table(self, name: str) -> str:
         """A table of the stage's database."""
         return self._arn("glue", "table", f"{self._database}/{name}")
+
+    def workgroup(self, name: str) -> str:
+        """A workgroup of Athena."""
+        return self._arn("athena", "workgroup", name)
 
     def job(self, name: str) -> str:
         """A Glue job."""

@@ -20,7 +20,9 @@ class Selection(TypedDict):
 def only(*packages: str) -> Selection:
     """Options of a directory asset of the repository that holds just these packages.
 
-    Compiled files are left out: they carry times, and an asset's hash must depend on the source alone.
+    Compiled files are left out: they carry times, and an asset's hash must depend on the source alone. So is the
+    page, which goes up built, in a layer: stacks/page.
     """
     kept = [f"!/{package}" for package in packages]
-    return {"exclude": ["/*", *kept, "__pycache__", "*.py[cod]"], "ignore_mode": IgnoreMode.GIT}
+    left_out = ["__pycache__", "*.py[cod]", "/lambda_query/page"]
+    return {"exclude": ["/*", *kept, *left_out], "ignore_mode": IgnoreMode.GIT}

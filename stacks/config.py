@@ -134,6 +134,17 @@ class QueriesConfig:
 
 
 @dataclass(frozen=True)
+class QueryApiConfig:
+    """The query API: its gateway, its function, its own workgroup."""
+
+    requests_per_second: Annotated[int, Between(1, 10_000)]
+    """Of all clients together. In a burst twice as many."""
+    memory_mb: Annotated[int, Between(256, 10240)]
+    scan_cutoff_gb: Annotated[int, Between(1, 100_000)]
+    """A query is cancelled once it has read that much."""
+
+
+@dataclass(frozen=True)
 class AlarmsConfig:
     """When people are told: see docs/runbook.md."""
 
@@ -205,6 +216,7 @@ class StageConfig:
     events: EventsConfig
     orchestration: OrchestrationConfig
     queries: QueriesConfig
+    query_api: QueryApiConfig
     alarms: AlarmsConfig
     retention: RetentionConfig
 

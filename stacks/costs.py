@@ -14,6 +14,7 @@ from stacks.events_functions import SmallSizes
 from stacks.functions import Sizes
 from stacks.measures import A_DAY, Measures, event_functions
 from stacks.prices import PRICES, lambda_second
+from stacks.queries import QuerySizes
 
 Parts = dict[str, tuple[cloudwatch.Metric, float]]
 """What is used, by the name that it has in an expression, and the price of one of it."""
@@ -44,13 +45,25 @@ def daily_costs(stack: AtlasStack) -> list[cloudwatch.MathExpression]:
         for metric, price in _UNITS.items()
         for number, part in enumerate(measures.ledger(metric, A_DAY))
     }
-    scanned = f"{measures.scanned()} * {_decimal(_usd('athena') / _GB)}"
+    workgroups = (stack.names.workgroup, stack.names.api_workgroup)
+    read = " + ".join(measures.scanned(workgroup, A_DAY) for workgroup in workgroups)
+    scanned = f"({read}) * {_decimal(_usd('athena') / _GB)}"
     return [
         _costs("Lambda", _function_parts(stack, measures)),
         _costs("Glue", {"dpu": (measures.ours(metrics.GLUE_DPU_SECONDS, A_DAY), _usd("glue_dpu") / 3600)}),
         _costs("S3, storage", stored),
         _costs("DynamoDB", units),
-        _costs("API Gateway", {"requests": (measures.request_count(A_DAY), _usd("api_request"))}),
+        _costs(
+            "API Gateway",
+            {
+                "requests": (measures.request_count(A_DAY), _usd("api_request")),
+                # All but those for a token, which the other API's function answers.
+                "questions": (
+                    measures.function(stack.names.query_function, "Invocations", A_DAY),
+                    _usd("http_api_request"),
+                ),
+            },
+        ),
         _costs("Firehose", events),
         cloudwatch.MathExpression(expression=scanned, label="Athena", period=A_DAY),
     ]
@@ -63,6 +76,8 @@ def _function_parts(stack: AtlasStack, measures: Measures) -> Parts:
         "ingest": (names.ingest_function, config.ingestion),
         "day": (names.day_function, config.day),
         **{f"event{number}": (name, SmallSizes(0)) for number, name in enumerate(event_functions(names))},
+        "query": (names.query_function, QuerySizes(config.query_api.memory_mb)),
+        "query_authorizer": (names.query_authorizer_function, SmallSizes(0)),
     }
     parts: Parts = {}
     for short, (name, sizes) in functions.items():

@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from atlas import metrics
 from stacks.base import AtlasStack
 from stacks.costs import daily_costs
-from stacks.measures import A_DAY, AN_HOUR, FIVE_MINUTES, Measures, event_functions
+from stacks.measures import A_DAY, AN_HOUR, FIVE_MINUTES, Measures, event_functions, query_functions
 from stacks.watch import dead_letters
 
 _SHOWN = Duration.days(14)
@@ -35,6 +35,7 @@ def dashboard(stack: AtlasStack, alarms: Sequence[cloudwatch.Alarm]) -> cloudwat
             _published(stack),
             _runs(stack),
             _events(stack),
+            _queries(stack),
             [_graph("How much it cost: estimated US dollars a day", _WIDTH, costs, stacked=True)],
         ],
     )
@@ -204,6 +205,44 @@ def _events(stack: AtlasStack) -> list[_Widget]:
                 ),
                 *(measures.ours(metric, AN_HOUR) for metric in (metrics.REQUESTS_FAILED, metrics.DELIVERY_RETRIES)),
                 *(measures.delivery(metric, AN_HOUR) for metric in failed),
+            ],
+        ),
+    ]
+
+
+def _queries(stack: AtlasStack) -> list[_Widget]:
+    """The query API: what was asked, how long it took, how much was read for it, what failed."""
+    measures, names = Measures(stack), stack.names
+    asked = (metrics.ANSWERS, metrics.ANSWERS_KEPT, metrics.ANSWERS_FAILED)
+    return [
+        _graph(
+            "Queries: answers an hour, those kept ready, those failed",
+            6,
+            [measures.ours(metric, AN_HOUR) for metric in asked],
+        ),
+        _graph(
+            "Queries: how long an answer takes, in ms",
+            6,
+            [measures.function(names.query_function, "Duration", AN_HOUR, share) for share in ("p50", "p95")],
+        ),
+        _graph(
+            "Queries: bytes read an hour",
+            6,
+            [
+                cloudwatch.MathExpression(
+                    expression=measures.scanned(workgroup, AN_HOUR), label=workgroup, period=AN_HOUR
+                )
+                for workgroup in (names.workgroup, names.api_workgroup)
+            ],
+            stacked=True,
+        ),
+        _graph(
+            "Queries: errors and throttles",
+            6,
+            [
+                measures.function(name, metric, AN_HOUR).with_(label=f"{name} {metric}")
+                for name in query_functions(names)
+                for metric in ("Errors", "Throttles")
             ],
         ),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, CfnResource, Duration, RemovalPolicy
-from aws_cdk import aws_athena as athena
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -17,6 +16,7 @@ from stacks.base import AtlasStack
 from stacks.catalog import Catalog
 from stacks.config import DERIVED_VERSIONS_DAYS, RetentionConfig, StageConfig
 from stacks.key import stage_key
+from stacks.workgroup import workgroup
 
 _ACCESS_LOGS = "lake/"
 """What the names of the lake's access logs begin with."""
@@ -38,7 +38,14 @@ class DataStack(AtlasStack):
         self._emptying_logs()
         self._ledger()
         self._topic()
-        self._workgroup()
+        workgroup(
+            self,
+            "Queries",
+            name=self.names.workgroup,
+            description="Queries on Atlas's tables",
+            results=lake.QUERY_RESULTS,
+            scan_cutoff_gb=config.queries.scan_cutoff_gb,
+        )
         Catalog(self, "Catalog", database=config.database, account=self.account, arns=self.arns)
         CfnOutput(self, "BucketName", value=self.arns.bucket_name)
         CfnOutput(self, "LedgerTable", value=self.names.ledger_table)
@@ -194,29 +201,6 @@ class DataStack(AtlasStack):
         for address in self.config.notification_emails:
             topic.add_subscription(subscriptions.EmailSubscription(address, filter_policy=_ALARMING))
 
-    def _workgroup(self) -> None:
-        athena.CfnWorkGroup(
-            self,
-            "Queries",
-            name=self.names.workgroup,
-            description="Queries on Atlas's tables; results under " + lake.QUERY_RESULTS,
-            recursive_delete_option=self._removal is RemovalPolicy.DESTROY,
-            work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
-                enforce_work_group_configuration=True,
-                publish_cloud_watch_metrics_enabled=True,
-                bytes_scanned_cutoff_per_query=self.config.queries.scan_cutoff_gb * 10**9,
-                engine_version=athena.CfnWorkGroup.EngineVersionProperty(
-                    selected_engine_version="Athena engine version 3"
-                ),
-                result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
-                    output_location=f"s3://{self.arns.bucket_name}/{lake.QUERY_RESULTS}",
-                    encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
-                        encryption_option="SSE_KMS" if self.key_arn else "SSE_S3", kms_key=self.key_arn
-                    ),
-                ),
-            ),
-        )
-
 
 def _text(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
@@ -253,6 +237,7 @@ def _lifecycle(keep: RetentionConfig) -> list[s3.LifecycleRule]:
         expiring("staging-expires", lake.STAGING, _STAGING_DAYS),
         expiring("rejected-expires", lake.REJECTED, keep.rejected_days),
         expiring("query-results-expire", lake.QUERY_RESULTS, keep.query_results_days),
+        expiring("answers-expire", lake.API_RESULTS, keep.query_results_days),
         # Of two rules that both say when, the sooner one holds:
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
         s3.LifecycleRule(id="replaced-silver-goes", prefix=lake.PROCESSED, noncurrent_version_expiration=derived),

@@ -49,14 +49,17 @@ def python_function(
     environment: Mapping[str, str],
     sizes: Sizes,
     module: str = "handler",
+    folders: Sequence[str] = (),
+    layers: Sequence[lambda_.ILayerVersion] = (),
     max_concurrency: int | None = None,
 ) -> lambda_.Function:
     """The function `<package>.<module>.handler` with its layer, its log group and its role.
 
-    `lock` lists the layer's packages; the role may do what `statements` say, and write its own log. At most
-    `max_concurrency` calls run at once, for which the account sets as many aside; None: as many as it lets run.
+    `lock` lists the layer's packages, beside which there may be other `layers`; `folders` of the repository come
+    along. The role may do what `statements` say, and write its own log. At most `max_concurrency` calls run at
+    once, for which the account sets as many aside; None: as many as it lets run.
     """
-    architecture = _architecture(stack.config.architecture)
+    architecture = architecture_of(stack)
     function = lambda_.Function(
         stack,
         construct_id,
@@ -65,8 +68,8 @@ def python_function(
         runtime=_RUNTIME,
         architecture=architecture,
         handler=f"{package}.{module}.handler",
-        code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", package)),
-        layers=[_third_party(stack, lock, architecture)],
+        code=lambda_.Code.from_asset(str(assets.ROOT), **assets.only("atlas", package, *folders)),
+        layers=[_third_party(stack, lock, architecture), *layers],
         role=service_role(
             stack,
             f"{construct_id}Role",
@@ -110,6 +113,8 @@ def _third_party(stack: AtlasStack, lock: Path, architecture: lambda_.Architectu
     )
 
 
-def _architecture(name: str) -> lambda_.Architecture:
-    machine = platform.machine() if name == "host" else name
+def architecture_of(stack: AtlasStack) -> lambda_.Architecture:
+    """The processors that the stage's functions run on."""
+    wanted = stack.config.architecture
+    machine = platform.machine() if wanted == "host" else wanted
     return lambda_.Architecture.ARM_64 if machine in ("arm64", "aarch64") else lambda_.Architecture.X86_64

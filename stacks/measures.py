@@ -21,6 +21,11 @@ def event_functions(names: Names) -> tuple[str, ...]:
     return (names.token_function, names.authorizer_function, names.forwarder_function, names.rotation_function)
 
 
+def query_functions(names: Names) -> tuple[str, ...]:
+    """The functions of the query API."""
+    return (names.query_function, names.query_authorizer_function)
+
+
 class Measures:
     """The metrics of one stage, each as the sum of a period unless said otherwise."""
 
@@ -76,14 +81,14 @@ class Measures:
         bucket = {"BucketName": self._arns.bucket_name, "StorageType": storage}
         return _metric("AWS/S3", "BucketSizeBytes", bucket, A_DAY, "Average")
 
-    def scanned(self) -> str:
-        """An expression: the bytes that queries have read in a day, whatever kind they were and however they ended.
+    def scanned(self, workgroup: str, period: Duration) -> str:
+        """An expression: the bytes that a workgroup's queries have read, of whatever kind, and however they ended.
 
         Athena tells each kind and end apart by dimensions, which a search need not name.
         """
         schema = "{AWS/Athena,QueryState,QueryType,WorkGroup}"
-        found = f'{schema} WorkGroup="{self._names.workgroup}" MetricName="ProcessedBytes"'
-        return f"SUM(SEARCH('{found}', 'Sum', {A_DAY.to_seconds()}))"
+        found = f'{schema} WorkGroup="{workgroup}" MetricName="ProcessedBytes"'
+        return f"SUM(SEARCH('{found}', 'Sum', {period.to_seconds()}))"
 
 
 def _metric(

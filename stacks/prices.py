@@ -42,6 +42,7 @@ PRICES = {
     "event": Price(1.00 / _MILLION, "event that a bucket sends", "eventbridge"),
     "scheduled": Price(1.00 / _MILLION, "start by a schedule", "eventbridge"),
     "api_request": Price(3.50 / _MILLION, "request to the events API", "api-gateway"),
+    "http_api_request": Price(1.00 / _MILLION, "request to the query API", "api-gateway"),
     "sqs_request": Price(0.40 / _MILLION, "request", "sqs"),
     "lambda_arm64": Price(0.0000133334, "GB-second", "lambda"),
     "lambda_x86_64": Price(0.0000166667, "GB-second", "lambda"),

@@ -12,6 +12,7 @@ from stacks.jobs import JobsStack
 from stacks.monitoring import MonitoringStack
 from stacks.nag import hold_to_the_rules
 from stacks.orchestration import OrchestrationStack
+from stacks.queries import QueriesStack
 from stacks.tags import tag_everything
 
 
@@ -22,11 +23,14 @@ def build_stage(app: App, config: StageConfig) -> None:
     orchestration = OrchestrationStack(app, config)
     ingestion = IngestionStack(app, config)
     events = EventsStack(app, config)
+    queries = QueriesStack(app, config)
     monitoring = MonitoringStack(app, config)
     # They find each other by name, so the order has to be said.
     ingestion.add_stack_dependency(data)
     jobs.add_stack_dependency(data)
     events.add_stack_dependency(data)
+    # Its role may read the signing key, and its gateway calls the function that gives tokens.
+    queries.add_stack_dependency(events)
     orchestration.add_stack_dependency(jobs)
     # What tells how fresh gold is tells it before the alarm looks.
     monitoring.add_stack_dependency(orchestration)

@@ -41,6 +41,7 @@ class Bill:
     gb_per_day: float
     files_per_day: int
     events_per_day: int
+    questions_per_day: int
     runs: Runs
     lines: tuple[Line, ...]
     cloudwatch_logs: tuple[Line, ...]
@@ -67,12 +68,15 @@ def default_files(gb: float) -> int:
     return math.ceil(gb * 2**30 / 1e6 / figures()["text_mb_a_file"])
 
 
-def bill(config: StageConfig, gb: float, files: int | None = None, events: int = 0) -> Bill:
-    """The bill of a stage that gets so many GB of text a day, in so many files, and so many events over HTTP."""
+def bill(config: StageConfig, gb: float, files: int | None = None, events: int = 0, questions: int = 0) -> Bill:
+    """The bill of a stage that gets so many GB of text a day, in so many files, and so many events over HTTP.
+
+    And so many requests for data, over HTTP too.
+    """
     files = max(default_files(gb) if files is None else files, int(gb > 0))
     known = figures()
     runs = runs_of_a_day(config, gb, files, events, known)
-    given = {"gb": gb, "files": files, "events": events}
+    given = {"gb": gb, "files": files, "events": events, "questions": questions}
     names: dict[str, Any] = {**known, **_settings(config), **asdict(runs), **given}
     model = load("model")
     for name, formula in model["quantities"].items():
@@ -84,7 +88,7 @@ def bill(config: StageConfig, gb: float, files: int | None = None, events: int =
             Line(service, what, quantity, names[quantity], prices[price]) for service, what, quantity, price in rows
         )
 
-    return Bill(gb, files, events, runs, lines(model["lines"]), lines(model["cloudwatch_logs"]))
+    return Bill(gb, files, events, questions, runs, lines(model["lines"]), lines(model["cloudwatch_logs"]))
 
 
 def _settings(config: StageConfig) -> dict[str, float]:
@@ -105,6 +109,7 @@ _SERVICES = {
     metrics.EVENTS: "metrics_of_events",
     metrics.DAY: "metrics_of_days",
     metrics.RUNS: "metrics_of_runs",
+    metrics.QUERIES: "metrics_of_queries",
 }
 
 

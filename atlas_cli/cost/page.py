@@ -31,6 +31,7 @@ def page() -> str:
         "often": f"{bills[-1].usd:,.0f}",
         "seldom": f"{bill(seldom, EXAMPLES[-1]).usd:,.0f}",
         "million": f"{bill(config, 0, 0, 1_000_000).usd - bill(config, 0, 0).usd:,.0f}",
+        "thousand": f"{bill(config, 0, 0, 0, 1000).usd - bill(config, 0, 0).usd:,.2f}",
         "examples": _examples(bills),
         "lines": _table(
             ("service", "what", "quantity", "price"),

@@ -16,21 +16,22 @@ _NAMED = 3
 _CENT = 0.005
 
 
-def show(stage: str, gb: float, files: int | None, events: int, say: Say) -> None:
+def show(stage: str, gb: float, files: int | None, *, events: int, questions: int, say: Say) -> None:
     """Says the bill of a stage of cdk.json. Raises ConfigError, and CommandError for the local one."""
     if stage == LOCAL:
         raise CommandError("the stage local runs on this machine and costs nothing: name another with --stage")
-    if min(gb, files or 0, events) < 0:
-        raise CommandError("--gb-per-day, --files-per-day and --events-per-day are no less than 0")
+    if min(gb, files or 0, events, questions) < 0:
+        raise CommandError("GB, files, events and questions a day are no less than 0")
     config = StageConfig.load(stage, read_context())
-    told = bill(config, gb, files, events)
+    told = bill(config, gb, files, events, questions)
     if say.as_json:
         say.rows("", [row(line) for line in (*told.lines, *told.cloudwatch_logs)])
         return
     idle = bill(config, 0, 0)
     say.note(
         f"Stage {stage} with {gb:,g} GB of text in {told.files_per_day:,} files"
-        f"{f' and {events:,} events' if events else ''} a day, at the end of month 12.\n"
+        f"{f', {events:,} events' if events else ''}{f', {questions:,} questions' if questions else ''} a day, "
+        "at the end of month 12.\n"
         f"List prices of {REGION}, {DATE}, without free tiers and taxes.\n"
     )
     say.rows("US dollars a month, by service", services(told, idle))
@@ -92,8 +93,8 @@ def _about(told: Bill, config: StageConfig) -> str:
     return (
         f"A day is processed {runs.runs} times, {runs.glue_runs} of them by Glue: by each sweep that finds new "
         f"files (every {every} minutes), and once it is over.\n"
-        f"Not counted: queries (${price * 1024:.2f} a TB that they read; one is cancelled after {cutoff:,} GB, "
-        f"which is ${cutoff * price:.2f}), refused files, and what leaves the region.\n"
+        f"Not counted: analysts' queries (${price * 1024:.2f} a TB that they read; one is cancelled after "
+        f"{cutoff:,} GB, which is ${cutoff * price:.2f}), refused files, and what leaves the region.\n"
         "docs/cost.md has each formula, what is measured and what is assumed, and what CloudWatch Logs gives that "
         "Atlas does not."
     )

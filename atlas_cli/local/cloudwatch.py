@@ -3,14 +3,17 @@
 AWS takes metrics out of a function's log (the embedded metric format), has alarms on expressions, tells metrics
 apart by their dimensions, looks at every alarm each minute, and lets a policy name the namespace to put into.
 ministack 1.5.33 does none of it, and refuses a stack with an alarm on an expression. Here alarms are looked at
-whenever a metric is put. Left out is that AWS looks further back for data if some are missing.
+whenever a metric is put, and soon after one was in a log. Left out is that AWS looks further back for data if some
+are missing.
 """
 
 from __future__ import annotations
 
 import ast
+import contextvars
 import json
 import operator
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +27,7 @@ Value = float | None
 Window = Callable[[Mapping[str, Any]], Value]
 """The value that a `MetricStat` has in one window of time."""
 
+_SOON_SECONDS = 0.5
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -179,9 +183,32 @@ def _embedded_metrics() -> None:
         for line in found:
             _put(json.loads(line))
         if found:
-            cloudwatch._evaluate_all_alarms()
+            look_soon()
 
+    look_soon = _Soon(cloudwatch._evaluate_all_alarms)
     lambda_svc._emit_lambda_logs = emit_lambda_logs
+
+
+class _Soon:
+    """A call that is made once for all who want it within a moment: it takes as long as a request to a function."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call, self._lock, self._waits = call, threading.Lock(), False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._waits:
+                return
+            self._waits = True
+        # Which account and region it is about, ministack keeps in the context.
+        timer = threading.Timer(_SOON_SECONDS, contextvars.copy_context().run, [self._now])
+        timer.daemon = True
+        timer.start()
+
+    def _now(self) -> None:
+        with self._lock:
+            self._waits = False
+        self._call()
 
 
 def _put(document: dict[str, Any]) -> None:

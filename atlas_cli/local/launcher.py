@@ -85,11 +85,13 @@ def serve(folder: Path, port: int) -> None:
 
     from atlas_cli.local import (  # noqa: PLC0415
         apigateway,
+        athena_queries,
         athena_tables,
         cloudwatch,
         crawlers,
         firehose,
         glue_runs,
+        http_apis,
         lambda_runtimes,
         patches,
         queues,
@@ -99,6 +101,7 @@ def serve(folder: Path, port: int) -> None:
     endpoint = f"http://127.0.0.1:{port}"
     patches.loopback_counts_as_tls()
     patches.batches_need_the_right_to_their_parts()
+    patches.queries_are_of_their_workgroup()
     patches.glue_jobs_in_step_functions()
     patches.tasks_of_a_map_in_the_history()
     patches.throttled_functions_in_step_functions()
@@ -110,9 +113,11 @@ def serve(folder: Path, port: int) -> None:
     glue_runs.install(folder / "glue", endpoint)
     crawlers.install(endpoint)
     athena_tables.install()
+    athena_queries.install()
     cloudwatch.install()
     queues.install()
     apigateway.install(endpoint)
+    http_apis.install()
     firehose.install(folder, endpoint)
     secrets_manager.install()
 

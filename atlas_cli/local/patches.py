@@ -14,7 +14,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import eventbridge, s3, scheduler, stepfunctions
+from ministack.services import athena, eventbridge, s3, scheduler, stepfunctions
 
 _POLL_SECONDS = 0.2
 _SCHEDULE_SECONDS = 1.0
@@ -41,6 +41,24 @@ def batches_need_the_right_to_their_parts() -> None:
         return action.removesuffix("Batch") if action and service == "sqs" else action
 
     iam_actions.extract_iam_action = extract_iam_action
+
+
+def queries_are_of_their_workgroup() -> None:
+    """On AWS the right to a query of Athena's is one to its workgroup, whoever names the query by its id.
+
+    ministack goes by the request's own workgroup, and takes `*` where a request names none.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
+    """
+    arn_of = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(service: str, *request: Any) -> str:
+        arn = str(arn_of(service, *request))
+        if service != "athena" or arn != "*":
+            return arn
+        query = athena._executions.get(iam_actions._safe_json_field(request[3], "QueryExecutionId"))
+        return athena._arn_workgroup(query["WorkGroup"]) if query else arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
 
 
 def glue_jobs_in_step_functions() -> None:

@@ -19,7 +19,11 @@ NAMES = Names("local")
 INGEST, DAY, GLUE, CRAWLER = NAMES.ingest_role, NAMES.day_role, NAMES.glue_role, NAMES.crawler_role
 TOKEN, AUTHORIZER, ROTATION = NAMES.token_role, NAMES.authorizer_role, NAMES.rotation_role
 API, FORWARDER, DELIVERY = NAMES.events_api_role, NAMES.forwarder_role, NAMES.delivery_role
-SEEN = (INGEST, DAY, GLUE, CRAWLER, TOKEN, AUTHORIZER, ROTATION, API, FORWARDER, DELIVERY)
+QUERY, QUERY_AUTHORIZER = NAMES.query_role, NAMES.query_authorizer_role
+SEEN = (
+    *(INGEST, DAY, GLUE, CRAWLER, TOKEN, AUTHORIZER, ROTATION, API, FORWARDER, DELIVERY),
+    *(QUERY, QUERY_AUTHORIZER),
+)
 TESTING = "test"
 """The session of a test that acts as a role: it shows nothing of what the role needs."""
 
@@ -35,6 +39,9 @@ _RECEIVING = "Lambda's event source receives in the role's name."
 _WRITING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 _EVENTS = "Here the day function reads events; the jobs do by the same code: tests/engines/test_events.py."
 _DELIVERING = "AWS's own delivery stream; the local cloud's reads the table and writes objects whole."
+_ATHENA = (
+    "Athena reads the catalog and the tables, and writes results, in the name of whoever asks; here in nobody's."
+)
 
 ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
     (INGEST, "Log"): ({"logs:CreateLogStream", "logs:PutLogEvents"}, _LOG),
@@ -75,7 +82,10 @@ ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
         },
         _CRAWL,
     ),
-    **{(role, "Log"): (_WRITING, _LOG) for role in (TOKEN, AUTHORIZER, ROTATION, FORWARDER)},
+    **{
+        (role, "Log"): (_WRITING, _LOG)
+        for role in (TOKEN, AUTHORIZER, ROTATION, FORWARDER, QUERY, QUERY_AUTHORIZER)
+    },
     (FORWARDER, "TakeFromQueue"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         _RECEIVING,
@@ -87,6 +97,17 @@ ONLY_ON_AWS: dict[tuple[str, str], tuple[set[str], str]] = {
         _DELIVERING,
     ),
     (DELIVERY, "ReadTheSchema"): ({"glue:GetTableVersion", "glue:GetTableVersions"}, _DELIVERING),
+    (QUERY, "ReadTheCatalog"): (
+        {"glue:GetDatabase", "glue:GetTable", "glue:GetPartition", "glue:GetPartitions"},
+        _ATHENA,
+    ),
+    (QUERY, "ReadTables"): ({"s3:GetObject"}, _ATHENA),
+    (QUERY, "ListTables"): ({"s3:ListBucket"}, _ATHENA),
+    (QUERY, "KeepAnswers"): (
+        {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
+        _ATHENA,
+    ),
+    (QUERY, "LocateBucket"): ({"s3:GetBucketLocation"}, _ATHENA),
 }
 """What is not used here, by role and statement, and why it is granted all the same."""
 

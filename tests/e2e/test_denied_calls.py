@@ -29,6 +29,8 @@ from tests.e2e.permissions import (
     FORWARDER,
     GLUE,
     INGEST,
+    QUERY,
+    QUERY_AUTHORIZER,
     ROTATION,
     SEEN,
     TESTING,
@@ -56,6 +58,7 @@ PLACES = {
     "refused records": lake.REJECTED_RECORDS + "denied",
     "archive": lake.ARCHIVE + "denied",
     "results": lake.QUERY_RESULTS + "denied",
+    "answers": lake.API_RESULTS + "denied",
     "events": lake.EVENTS + "denied",
     "refused events": lake.REFUSED_EVENTS + "denied",
     "failed events": lake.UNDELIVERED_EVENTS + "denied",
@@ -65,6 +68,7 @@ PLACES = {
 
 _TABLES = {"silver", "gold", "receipt", "failed attempt", "refused records"}
 _EVENTS = {"events", "refused events", "failed events"}
+_ANSWERED = {*(_TABLES - {"silver"}), "events"}
 _NOTHING: dict[str, set[str]] = {"get": set(), "put": set(), "delete": set(), "list": set()}
 _DAYS = {"manifests", "silver", "gold", "receipt", "failed attempt", "staging", "refused records"}
 MAY: dict[str, dict[str, set[str]]] = {
@@ -94,9 +98,17 @@ MAY: dict[str, dict[str, set[str]]] = {
         "delete": set(),
         "list": set(PLACES),
     },
-    **dict.fromkeys((TOKEN, AUTHORIZER, ROTATION, API, MACHINE, SCHEDULER), _NOTHING),
+    QUERY: {
+        "get": {*_ANSWERED, "answers"},
+        "put": {"answers"},
+        "delete": set(),
+        "list": {*_ANSWERED, "answers"},
+    },
+    **dict.fromkeys((TOKEN, AUTHORIZER, ROTATION, API, MACHINE, SCHEDULER, QUERY_AUTHORIZER), _NOTHING),
 }
 """Where each role may go in the lake. It must not go anywhere else."""
+
+_KNOW_CLIENTS = {TOKEN, AUTHORIZER, QUERY_AUTHORIZER, ROTATION}
 
 Call = tuple[str, str, dict[str, Any], set[str]]
 """Service, call, arguments, and the roles that may."""
@@ -161,7 +173,7 @@ def _calls(cloud: Cloud) -> list[Call]:
         ("glue", "start_job_run", {"JobName": OTHERS.normalize_job}, set()),
         ("glue", "start_crawler", {"Name": NAMES.gold_crawler}, {MACHINE}),
         # The local cloud asks about the catalog, and cannot tell tables apart.
-        ("glue", "get_table", {**table, "Name": schema.LOGS.name}, {CRAWLER, DELIVERY}),
+        ("glue", "get_table", {**table, "Name": schema.LOGS.name}, {CRAWLER, DELIVERY, QUERY}),
         ("glue", "get_table", {"DatabaseName": "log_analytics_db_dev", "Name": schema.LOGS.name}, set()),
         ("glue", "delete_table", {**table, "Name": schema.LOGS.name}, set()),
         ("glue", "create_table", {**table, "TableInput": {"Name": "denied"}}, set()),
@@ -179,7 +191,18 @@ def _calls(cloud: Cloud) -> list[Call]:
         ("cloudwatch", "delete_alarms", {"AlarmNames": [NAMES.alarm("no-gold")]}, set()),
         ("logs", "delete_log_group", {"logGroupName": NAMES.day_logs}, set()),
         ("logs", "get_log_events", {"logGroupName": NAMES.day_logs, "logStreamName": "denied"}, set()),
-        ("athena", "start_query_execution", {"QueryString": "SELECT 1", "WorkGroup": NAMES.workgroup}, set()),
+        *(
+            ("athena", "start_query_execution", {"QueryString": "SELECT 1", "WorkGroup": workgroup}, roles)
+            for workgroup, roles in (
+                (NAMES.workgroup, set()),
+                (NAMES.api_workgroup, {QUERY}),
+                (OTHERS.api_workgroup, set()),
+            )
+        ),
+        *_of_analysts_queries(cloud),
+        ("athena", "delete_work_group", {"WorkGroup": NAMES.api_workgroup}, set()),
+        ("lambda", "invoke", {"FunctionName": NAMES.query_function}, set()),
+        ("apigatewayv2", "get_apis", {}, set()),
         *_of_secrets(cloud),
         ("sqs", "send_message", {"QueueUrl": requests, "MessageBody": "denied"}, {API}),
         ("sqs", "send_message", {"QueueUrl": foreign_requests, "MessageBody": "denied"}, set()),
@@ -205,6 +228,15 @@ def _calls(cloud: Cloud) -> list[Call]:
     ]
 
 
+def _of_analysts_queries(cloud: Cloud) -> Iterator[Call]:
+    """What somebody else asked, in another workgroup."""
+    athena = cloud.session.client("athena")
+    started = athena.start_query_execution(QueryString="SELECT 1", WorkGroup=NAMES.workgroup)
+    query = {"QueryExecutionId": started["QueryExecutionId"]}
+    for call in ("get_query_execution", "get_query_results", "stop_query_execution"):
+        yield "athena", call, query, set()
+
+
 def _of_secrets(cloud: Cloud) -> Iterator[Call]:
     secrets = cloud.session.client("secretsmanager")
     key = secrets.describe_secret(SecretId=NAMES.signing_key)["ARN"]
@@ -213,8 +245,8 @@ def _of_secrets(cloud: Cloud) -> Iterator[Call]:
     calls: list[
         tuple[str, dict[str, Any], set[str], set[str]]
     ] = [  # who may to the key, and who to clients' secrets
-        ("describe_secret", {}, {TOKEN, AUTHORIZER, ROTATION}, {TOKEN, AUTHORIZER, ROTATION}),
-        ("get_secret_value", {}, {TOKEN, AUTHORIZER, ROTATION}, {TOKEN, ROTATION}),
+        ("describe_secret", {}, _KNOW_CLIENTS, _KNOW_CLIENTS),
+        ("get_secret_value", {}, _KNOW_CLIENTS, {TOKEN, ROTATION}),
         ("put_secret_value", {"SecretString": "denied"}, {ROTATION}, {ROTATION}),
         ("update_secret_version_stage", version, {ROTATION}, {ROTATION}),
         ("update_secret", {"SecretString": "denied"}, set(), set()),

@@ -227,6 +227,13 @@ def goes(alarm: Json, *windows: Values) -> str:
         ("events-unconverted", [{"PartitionCountExceeded": 1}], "ALARM"),
         ("events-unconverted", [{"IncomingLogEvents": 1}], "ALARM"),
         ("throttles", [{"Throttles": 3}, QUIET, {"WriteThrottleEvents": 1}], "ALARM"),
+        ("query-api", [{"Errors": 1}], "ALARM"),
+        ("query-api", [{"Throttles": 1}], "ALARM"),  # somebody waits for that answer
+        ("query-api", [{"AnswersFailed": 2, "Answers": 2}], "OK"),  # a handful
+        ("query-api", [{"AnswersFailed": 3, "Answers": 3}], "ALARM"),
+        ("query-api", [{"AnswersFailed": 3, "Answers": 300}], "OK"),  # Athena is throttled now and then
+        ("query-api", [{"AnswersFailed": 4, "Answers": 300}], "ALARM"),
+        ("query-api", [{"AnswersFailed": 0, "Answers": 300}], "OK"),
     ],
 )
 def test_an_alarm_goes_off_when_it_should(prod: Synth, name: str, windows: list[Values], expected: str) -> None:

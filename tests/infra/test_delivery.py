@@ -28,6 +28,10 @@ WITHOUT_TAGS = {
     "AWS::ApiGateway::Model",
     "AWS::ApiGateway::RequestValidator",
     "AWS::ApiGateway::Resource",
+    "AWS::ApiGatewayV2::Authorizer",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::Athena::NamedQuery",
     "AWS::Glue::Database",
     "AWS::Glue::Table",
     "AWS::KMS::Alias",
@@ -89,7 +93,7 @@ def test_a_stage_says_only_in_what_it_differs_from_the_defaults() -> None:
 
 SOURCES = (
     *("app.py", "cdk.json", "atlas", "stacks", "statemachine"),
-    *("glue_jobs", "lambda_day", "lambda_events", "lambda_ingest"),
+    *("glue_jobs", "lambda_day", "lambda_events", "lambda_ingest", "lambda_query", "queries"),
 )
 
 

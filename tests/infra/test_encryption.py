@@ -28,15 +28,18 @@ def _algorithm(bucket: Json) -> Json:
     return told
 
 
+def _results(synth: Synth) -> list[Json]:
+    groups = [each["WorkGroupConfiguration"] for each in synth.resources("AWS::Athena::WorkGroup")]
+    return [each["ResultConfiguration"]["EncryptionConfiguration"] for each in groups]
+
+
 def _uses(synth: Synth) -> list[Any]:
     """With what each thing is encrypted that can have a key of the stage's own."""
-    lake, workgroup = synth.bucket(), synth.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]
-    results = workgroup["ResultConfiguration"]["EncryptionConfiguration"]
     return [
-        _algorithm(lake).get("KMSMasterKeyID"),
+        _algorithm(synth.bucket()).get("KMSMasterKeyID"),
         synth.one("AWS::DynamoDB::Table").get("SSESpecification", {}).get("KMSMasterKeyId"),
         synth.one("AWS::SNS::Topic").get("KmsMasterKeyId"),
-        results.get("KmsKey"),
+        *(each.get("KmsKey") for each in _results(synth)),
         *(queue.get("KmsMasterKeyId") for queue in synth.resources("AWS::SQS::Queue")),
         *(secret.get("KmsKeyId") for secret in synth.resources("AWS::SecretsManager::Secret")),
         synth.one("AWS::KinesisFirehose::DeliveryStream")["DeliveryStreamEncryptionConfigurationInput"].get(
@@ -55,7 +58,7 @@ def test_a_stage_that_says_so_encrypts_all_that_is_at_rest_with_its_own_key(prod
     assert ours.startswith("<Key")
     [by_name] = set(_uses(prod)) - {ours}  # how the other stacks say it: by the parameter
     assert by_name.startswith("<SsmParameterValueatlasprodkeyarn")
-    assert len(_uses(prod)) == 4 + 4 + 1 + 1 + len(NAMES.log_groups)
+    assert len(_uses(prod)) == 3 + 2 + 4 + 1 + 1 + len(NAMES.log_groups)
     lake = prod.bucket()["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert lake[0]["BucketKeyEnabled"] is True
     assert _algorithm(prod.bucket("access-logs")) == {"SSEAlgorithm": "AES256"}  # S3 can deliver to no other
@@ -68,8 +71,7 @@ def test_other_stages_encrypt_with_keys_of_aws(stages: dict[str, Synth], stage: 
     assert synth.resources("AWS::KMS::Key") == []
     assert _algorithm(synth.bucket()) == {"SSEAlgorithm": "AES256"}
     assert {queue["SqsManagedSseEnabled"] for queue in synth.resources("AWS::SQS::Queue")} == {True}
-    results = synth.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]["ResultConfiguration"]
-    assert results["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+    assert _results(synth) == [{"EncryptionOption": "SSE_S3"}] * 2
 
 
 def test_the_key_serves_the_services_that_need_it_for_this_stages_things_only(prod: Synth) -> None:

@@ -22,13 +22,19 @@ from tests.infra.conftest import STAGES, Synth, plain
 def test_a_query_ends_at_the_stages_cutoff_and_writes_where_and_how_the_stage_says(
     stages: dict[str, Synth], stage: str
 ) -> None:
-    synth = stages[stage]
-    workgroup = synth.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]
-    assert workgroup["EnforceWorkGroupConfiguration"] is True
-    assert workgroup["BytesScannedCutoffPerQuery"] == synth.config.queries.scan_cutoff_gb * 10**9
-    results = workgroup["ResultConfiguration"]
-    assert results["OutputLocation"].endswith("/" + lake.QUERY_RESULTS)
-    assert results["EncryptionConfiguration"]["EncryptionOption"].startswith("SSE_")
+    synth, names = stages[stage], Names(stage)
+    expected = {
+        names.workgroup: (synth.config.queries.scan_cutoff_gb, lake.QUERY_RESULTS),
+        names.api_workgroup: (synth.config.query_api.scan_cutoff_gb, lake.API_RESULTS),
+    }
+    assert {each["Name"] for each in synth.resources("AWS::Athena::WorkGroup")} == set(expected)
+    for name, (gigabytes, prefix) in expected.items():
+        workgroup = synth.one("AWS::Athena::WorkGroup", Name=name)["WorkGroupConfiguration"]
+        assert workgroup["EnforceWorkGroupConfiguration"] is True
+        assert workgroup["BytesScannedCutoffPerQuery"] == gigabytes * 10**9
+        results = workgroup["ResultConfiguration"]
+        assert results["OutputLocation"].endswith("/" + prefix)
+        assert results["EncryptionConfiguration"]["EncryptionOption"].startswith("SSE_")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -27,6 +27,8 @@ ROLES = (
     NAMES.rotation_role,
     NAMES.events_api_role,
     NAMES.delivery_role,
+    NAMES.query_role,
+    NAMES.query_authorizer_role,
 )
 _HERE = "eu-central-1:111122223333"
 

@@ -16,28 +16,29 @@ TOPIC = f"arn:aws:sns:{_HERE}:atlas-notifications-prod"
 INGEST_QUEUE = f"arn:aws:sqs:{_HERE}:atlas-ingest-prod"
 CATALOG = f"arn:aws:glue:{_HERE}:catalog"
 DATABASE = f"arn:aws:glue:{_HERE}:database/log_analytics_db"
-TABLES = {
-    f"arn:aws:glue:{_HERE}:table/log_analytics_db/{name}"
-    for name in (
-        *("logs", "rejected_records"),
-        *("daily_activity", "hourly_activity", "daily_actions", "file_books", "data_quality"),
-    )
-}
+GOLD = (
+    *("daily_activity", "hourly_activity", "endpoint_activity", "daily_actions", "login_activity", "file_books"),
+    "data_quality",
+)
+"""In the order of the schema."""
+
+
+def _tables(*names: str) -> set[str]:
+    return {f"arn:aws:glue:{_HERE}:table/log_analytics_db/{name}" for name in names}
+
+
+TABLES = _tables("logs", "rejected_records", *GOLD)
 MACHINE = "<Daily>"
 SIGNING_KEY = "<SigningKey>"
+SIGNING_KEY_BY_NAME = f"arn:aws:secretsmanager:{_HERE}:secret:atlas/prod/signing-key-??????"
 CLIENT_SECRETS = f"arn:aws:secretsmanager:{_HERE}:secret:atlas/prod/clients/*"
-PLACES = {
-    f"{LAKE}/{prefix}*"
-    for prefix in (
-        "processed/logs/",
-        "rejected/data_quality/",
-        "analytics/daily_activity/",
-        "analytics/hourly_activity/",
-        "analytics/daily_actions/",
-        "analytics/file_books/",
-        "analytics/data_quality/",
-    )
-}
+_GOLD_PLACES = [f"analytics/{name}" for name in GOLD]
+PLACES = {f"{LAKE}/{place}/*" for place in ("processed/logs", "rejected/data_quality", *_GOLD_PLACES)}
+API_WORKGROUP = f"arn:aws:athena:{_HERE}:workgroup/atlas-api-prod"
+
+
+def _listed(*places: str) -> str:
+    return f"{LAKE} under " + ", ".join(f"{place}/*, {place}" for place in places)
 
 
 def _logs(*groups: str) -> set[str]:
@@ -170,13 +171,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "atlas-glue-crawler-role-prod": {
         "s3:GetObject": PLACES,
-        "s3:ListBucket": {
-            f"{LAKE} under processed/logs/*, processed/logs, rejected/data_quality/*, rejected/data_quality, "
-            "analytics/daily_activity/*, analytics/daily_activity, analytics/hourly_activity/*, "
-            "analytics/hourly_activity, analytics/daily_actions/*, analytics/daily_actions, "
-            "analytics/file_books/*, analytics/file_books, "
-            "analytics/data_quality/*, analytics/data_quality"
-        },
+        "s3:ListBucket": {_listed("processed/logs", "rejected/data_quality", *_GOLD_PLACES)},
         "s3:GetBucketLocation": {LAKE},
         "glue:GetDatabase": {CATALOG, DATABASE},
         **{
@@ -258,6 +253,31 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
             f"arn:aws:logs:{_HERE}:log-group:/aws/kinesisfirehose/atlas-events-prod:log-stream:DestinationDelivery"
         },
     },
+    "atlas-lambda-query-role-prod": {
+        "athena:StartQueryExecution": {API_WORKGROUP},
+        "athena:GetQueryExecution": {API_WORKGROUP},
+        "athena:GetQueryResults": {API_WORKGROUP},
+        **{
+            f"glue:{action}": {CATALOG, DATABASE, *_tables(*GOLD, "rejected_records", "events")}
+            for action in ("GetDatabase", "GetTable", "GetPartition", "GetPartitions", "BatchGetPartition")
+        },
+        # Neither silver nor raw files; of gold no staging, of what is refused the records only.
+        "s3:GetObject": {
+            f"{LAKE}/{place}/*" for place in (*_GOLD_PLACES, "rejected/data_quality", "events", "answers")
+        },
+        "s3:ListBucket": {_listed(*_GOLD_PLACES, "rejected/data_quality", "events", "answers")},
+        "s3:PutObject": {f"{LAKE}/answers/*"},
+        "s3:AbortMultipartUpload": {f"{LAKE}/answers/*"},
+        "s3:ListMultipartUploadParts": {f"{LAKE}/answers/*"},
+        "s3:GetBucketLocation": {LAKE},
+        **_function_logs("query"),
+    },
+    "atlas-lambda-query-authorizer-role-prod": {
+        # No value of a client's secret. Secrets Manager ends the key's ARN with six characters.
+        "secretsmanager:DescribeSecret": {SIGNING_KEY_BY_NAME, CLIENT_SECRETS},
+        "secretsmanager:GetSecretValue": {SIGNING_KEY_BY_NAME},
+        **_function_logs("query-authorizer"),
+    },
 }
 
 
@@ -287,6 +307,8 @@ def test_there_are_these_roles_and_no_policy_outside_them(prod: Synth) -> None:
         names.rotation_role,
         names.events_api_role,
         names.delivery_role,
+        names.query_role,
+        names.query_authorizer_role,
     }
     assert prod.resources("AWS::IAM::Policy") == []
 
@@ -317,6 +339,8 @@ def test_no_role_has_a_wildcard_action(stages: dict[str, Synth], stage: str) -> 
         ("atlas-lambda-rotation-role-prod", "lambda.amazonaws.com"),
         ("atlas-api-gateway-role-prod", "apigateway.amazonaws.com"),
         ("atlas-firehose-role-prod", "firehose.amazonaws.com"),
+        ("atlas-lambda-query-role-prod", "lambda.amazonaws.com"),
+        ("atlas-lambda-query-authorizer-role-prod", "lambda.amazonaws.com"),
     ],
 )
 def test_a_role_is_trusted_to_one_service(prod: Synth, role: str, service: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import boto3
 import pytest
 from aws_cdk import App
 
-from atlas import lake, ledger, schema
+from atlas import lake, ledger, questions, schema
 from atlas.names import Names
 from atlas.run_report import REPORT
 from atlas.settings import DaySettings, IngestSettings
@@ -23,8 +24,8 @@ from tests.infra.conftest import STAGES, Synth, synthesize
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_synthesizes_its_six_stacks(stages: dict[str, Synth], stage: str) -> None:
-    parts = ("Data", "Events", "Ingestion", "Jobs", "Monitoring", "Orchestration")
+def test_every_stage_synthesizes_its_stacks(stages: dict[str, Synth], stage: str) -> None:
+    parts = ("Data", "Events", "Ingestion", "Jobs", "Monitoring", "Orchestration", "Queries")
     assert set(stages[stage].templates) == {f"Atlas-{stage.capitalize()}-{part}" for part in parts}
 
 
@@ -48,7 +49,34 @@ def test_every_table_of_the_schema_is_declared(prod: Synth, table: schema.Table)
 
 def test_no_table_is_declared_that_the_schema_lacks(prod: Synth) -> None:
     declared = {each["TableInput"]["Name"] for each in prod.resources("AWS::Glue::Table")}
-    assert declared == {table.name for table in schema.TABLES}
+    assert declared == {named.name for named in (*schema.TABLES, *schema.VIEWS)}
+
+
+def test_a_view_is_entered_in_the_catalog_as_athena_itself_would(prod: Synth) -> None:
+    tables = {each["TableInput"]["Name"]: each["TableInput"] for each in prod.resources("AWS::Glue::Table")}
+    for view in schema.VIEWS:
+        declared = tables[view.name]
+        assert declared["TableType"] == "VIRTUAL_VIEW"
+        assert declared["Parameters"]["presto_view"] == "true"
+        encoded = declared["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
+        told = json.loads(base64.b64decode(encoded))
+        assert told["originalSql"] == questions.load(questions.VIEWS)[view.name].sql
+        assert told["schema"] == prod.config.database
+        kinds = {"varchar": "string", "timestamp(3)": "timestamp"}
+        columns = [(column["name"], kinds.get(column["type"], column["type"])) for column in told["columns"]]
+        assert columns == [(column.name, column.type) for column in view.columns]
+        assert columns == [(each["Name"], each["Type"]) for each in declared["StorageDescriptor"]["Columns"]]
+
+
+def test_every_question_is_saved_within_athenas_limits_under_its_name(prod: Synth) -> None:
+    saved = {each["Name"]: each for each in prod.resources("AWS::Athena::NamedQuery")}
+    assert set(saved) == set(questions.load())
+    assert {each["WorkGroup"] for each in saved.values()} == {Names("prod").workgroup}
+    assert {each["Database"] for each in saved.values()} == {prod.config.database}
+    assert max(len(each["Description"]) for each in saved.values()) <= 1_024
+    today = saved["logins_today"]["QueryString"]
+    assert "--   1. from, a timestamp: '2024-11-30 00:00:00'" in today
+    assert today.count("?") == len(questions.load()["logins_today"].parameters)
 
 
 def test_two_stages_can_share_an_account(stages: dict[str, Synth]) -> None:
@@ -84,7 +112,8 @@ def test_each_zone_is_kept_as_long_as_the_stage_says(dev: Synth) -> None:
     rules = {rule.get("Prefix"): rule for rule in dev.bucket()["LifecycleConfiguration"]["Rules"]}
     assert rules[lake.MANIFESTS]["ExpirationInDays"] == keep.manifests_days
     assert rules[lake.REJECTED]["ExpirationInDays"] == keep.rejected_days
-    assert rules[lake.QUERY_RESULTS]["ExpirationInDays"] == keep.query_results_days
+    for results in (lake.QUERY_RESULTS, lake.API_RESULTS):
+        assert rules[results]["ExpirationInDays"] == keep.query_results_days
     assert rules[lake.VALIDATED]["ExpirationInDays"] == keep.validated_days
     moved = {"StorageClass": "GLACIER_IR", "TransitionInDays": keep.archive_to_glacier_days}
     assert rules[lake.ARCHIVE]["Transitions"] == [moved]
@@ -165,8 +194,8 @@ def test_every_log_group_forgets(stages: dict[str, Synth], stage: str) -> None:
     groups = stages[stage].resources("AWS::Logs::LogGroup")
     kept = stages[stage].config.retention.logs_days
     functions = stages[stage].resources("AWS::Lambda::Function")
-    # of the jobs, of the state machine, of the events API and its delivery stream
-    assert len(groups) == len(functions) + 2 + 1 + 2
+    # of the jobs, of the state machine, of the events API and its delivery stream, of the query API
+    assert len(groups) == len(functions) + 2 + 1 + 2 + 1
     assert {group["RetentionInDays"] for group in groups} == {kept}
 
 
@@ -234,21 +263,32 @@ def _asset(synth: Synth, *holding: str) -> Path:
     return found[0]
 
 
-@pytest.mark.parametrize("package", ["lambda_ingest", "lambda_day", "lambda_events", "glue_jobs"])
-def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, package: str) -> None:
-    asset = _asset(prod, package)
-    assert {path.name for path in asset.iterdir()} == {"atlas", package}
+@pytest.mark.parametrize(
+    "packages",
+    [("lambda_ingest",), ("lambda_day",), ("lambda_events",), ("glue_jobs",), ("lambda_query", "queries")],
+    ids=lambda packages: packages[0],
+)
+def test_an_asset_holds_our_packages_and_nothing_else(prod: Synth, packages: tuple[str, ...]) -> None:
+    asset = _asset(prod, packages[0])
+    assert {path.name for path in asset.iterdir()} == {"atlas", *packages}
     assert not list(asset.rglob("__pycache__"))
-    for name in ("atlas", package):
+    for name in ("atlas", *packages):
         ours = {path.relative_to(assets.ROOT) for path in (assets.ROOT / name).rglob("*.*") if path.is_file()}
         there = {path.relative_to(asset) for path in (asset / name).rglob("*.*") if path.is_file()}
-        assert there == {path for path in ours if path.suffix != ".pyc"}
+        built = assets.ROOT / "lambda_query" / "page"  # which goes up in a layer
+        left_out = {path.relative_to(assets.ROOT) for path in built.rglob("*.*")}
+        assert there == {path for path in ours if path.suffix != ".pyc"} - left_out
 
 
 @pytest.mark.parametrize(
     ("package", "lock"),
-    [("lambda_ingest", layer.INGESTION), ("lambda_day", layer.DAY), ("lambda_events", layer.EVENTS)],
-    ids=["ingestion", "day", "events"],
+    [
+        ("lambda_ingest", layer.INGESTION),
+        ("lambda_day", layer.DAY),
+        ("lambda_events", layer.EVENTS),
+        ("lambda_query", layer.QUERIES),
+    ],
+    ids=["ingestion", "day", "events", "queries"],
 )
 def test_a_layer_holds_all_that_its_functions_import(
     stages: dict[str, Synth], tmp_path: Path, package: str, lock: Path
@@ -280,7 +320,9 @@ def test_a_layer_holds_all_that_its_functions_import(
     assert told.stdout.strip() == "True", told.stderr
 
 
-@pytest.mark.parametrize("lock", [layer.INGESTION, layer.DAY, layer.EVENTS], ids=lambda lock: lock.stem)
+@pytest.mark.parametrize(
+    "lock", [layer.INGESTION, layer.DAY, layer.EVENTS, layer.QUERIES], ids=lambda lock: lock.stem
+)
 def test_a_layer_for_aws_is_for_its_platform_and_fits(lock: Path) -> None:
     folder = layer.build(lock, "arm64") / "python"
     binaries = [path.name for path in folder.rglob("*.so")]

@@ -23,10 +23,11 @@ from atlas_cli.console import CommandError
 from atlas_cli.main import main
 from lambda_events.rotation_steps import STEPS
 from stacks.config import StageConfig, read_context
-from tests.access_under_test import EVENTS, NAMES, AccessUnderTest, access_under_test
+from tests.access_under_test import EVENTS, NAMES, QUERIES, AccessUnderTest, access_under_test
 
 PLAN = "plan1"
 URL = "https://api.example/v1"
+QUERIES_URL = "https://queries.example"
 FUNCTION = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:function:"
 
 
@@ -127,6 +128,7 @@ def stage(gateway_client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clie
         }
         cloud = Cloud(LOCAL, SimpleNamespace(client=clients.__getitem__))  # type: ignore[arg-type]
         monkeypatch.setattr(Cloud, "events_url", property(made.url))
+        monkeypatch.setattr(Cloud, "queries_url", QUERIES_URL)
         monkeypatch.setattr("atlas_cli.main.connect", lambda _: cloud)
         monkeypatch.setattr("atlas_cli.client.time.sleep", lambda _: None)
         yield made
@@ -154,6 +156,39 @@ def test_a_client_that_is_added_gets_a_token(stage: ClientsUnderTest, capfd: pyt
         "events_url": URL, "client_id": "web-shop", "client_secret": "", "audience": EVENTS,
     }  # fmt: skip
     assert stage.world.ask(row["client_id"], row["client_secret"], row["audience"]).status == 200
+
+
+def test_a_client_of_the_query_api_gets_tokens_for_that_and_is_in_no_usage_plan(
+    stage: ClientsUnderTest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    row = _told(capfd, "add", "board", "--api", "queries")
+    assert {**row, "client_secret": ""} == {
+        "queries_url": QUERIES_URL, "client_id": "board", "client_secret": "", "audience": QUERIES,
+    }  # fmt: skip
+    secret = row["client_secret"]
+    assert [stage.world.ask("board", secret, each).status for each in (QUERIES, EVENTS)] == [200, 403]
+    assert stage.gateway.keys == {}
+    assert _told(capfd, "rotate", "board")["audience"] == QUERIES
+    assert main(["client", "remove", "board"]) == 0
+    assert stage.world.ask("board", secret, QUERIES).status == 401
+
+
+def test_a_client_may_use_both_apis(stage: ClientsUnderTest, capfd: pytest.CaptureFixture[str]) -> None:
+    row = _told(capfd, "add", "web-shop", "--api", "queries", "--api", "events", "--api", "queries")
+    assert (row["events_url"], row["queries_url"]) == (URL, QUERIES_URL)
+    asked = {row[f"{api}_audience"] for api in ("events", "queries")}
+    assert asked == {EVENTS, QUERIES}
+    assert {stage.world.ask("web-shop", row["client_secret"], each).status for each in asked} == {200}
+    assert stage.key_names() == [NAMES.client_key("web-shop")]
+    assert main(["client", "list", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["apis"] == "events queries"
+
+
+@pytest.mark.usefixtures("stage")
+def test_what_a_client_may_use_is_said_when_it_is_added(capfd: pytest.CaptureFixture[str]) -> None:
+    _told(capfd, "add", "web-shop")
+    for action in ("rotate", "remove"):
+        assert "--api goes with add" in _refused(capfd, action, "web-shop", "--api", "queries")
 
 
 def test_what_a_client_is_made_of(stage: ClientsUnderTest, capfd: pytest.CaptureFixture[str]) -> None:
@@ -333,8 +368,9 @@ def test_a_stage_without_the_events_api_is_told(stage: ClientsUnderTest, capfd: 
     stage.gateway.plans[0]["name"] = "atlas-events-dev"
     assert f"stage local has no usage plan {NAMES.usage_plan}: deploy it" in _refused(capfd, "add", "web-shop")
     stage.deployed = False
-    for action in ("add", "rotate"):
-        assert "stage local has no events API" in _refused(capfd, action, "web-shop")
+    stage.world.add("billing")
+    for action, name in (("add", "web-shop"), ("rotate", "billing")):
+        assert "stage local has no events API" in _refused(capfd, action, name)
     assert stage.gateway.keys == {}
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.metrics import EVENTS, METRICS
+from atlas.metrics import EVENTS, METRICS, QUERIES
 from atlas_cli.cost import Bill, Line, bill, figures, load
 from atlas_cli.docs import DOCS
 from atlas_cli.main import main
@@ -179,14 +179,14 @@ def test_each_line_is_what_its_formula_says() -> None:
     found = usd(bill(STAGES["prod"], 10, 200))
     month, mb, records = 30.4167, 10 * 2**30 / 1e6, 10 * 2**30 / 238 / 1e6
     sweeps, runs, shares = 48, 49, 24.5 + 1
-    dear = 200 * 3 + runs * KNOWN["run_puts"] + 10 * 128 * (0.080 + 0.224 + 0.107 * shares) + 2 * 365 * 10
+    dear = 200 * 3 + runs * KNOWN["run_puts"] + 10 * 128 * (0.080 + 0.224 + 0.107 * shares) + 2 * 365 * 12
     objects = 200 + 10 * 1024 * 1.466 / 128
     expected = {
         "S3, archive, Standard": 10 * 0.080 * 90 * 0.023,
         "S3, archive, Glacier Instant Retrieval": 10 * 0.080 * (365 - 90) * 0.004,
         "S3, validated objects": 10 * 0.224 * (90 + 1) * 0.023,
         "S3, silver": 10 * 0.107 * 365 * 0.023,
-        "S3, old versions of silver and gold": (10 * 0.107 * 24.5 + 2 * runs * 0.010 / 1024 * 30) * 0.023,
+        "S3, old versions of silver and gold": (10 * 0.107 * 24.5 + 2 * runs * 0.050 / 1024 * 30) * 0.023,
         "S3, PUT, COPY, LIST": month * dear * 0.005 / 1000,
         "S3, moves to Glacier": month * 200 * 0.02 / 1000,
         "EventBridge, the bucket's events": month * (200 * 8 + runs * KNOWN["run_events"]) / 1e6,
@@ -202,7 +202,7 @@ def test_each_line_is_what_its_formula_says() -> None:
         "Glue, crawlers": month * 2 * 2 * 0.3333 * 0.44,
         "DynamoDB, storage": 200 * 365 * KNOWN["file_ledger_kb"] / 2**20 * 0.25,
         "CloudWatch, alarms": KNOWN["alarm_metrics"] * 0.10,
-        "CloudWatch, metrics": sum(metric.service != EVENTS for metric in METRICS) * 0.30,
+        "CloudWatch, metrics": sum(metric.service not in (EVENTS, QUERIES) for metric in METRICS) * 0.30,
         "CloudWatch, putting metrics": month * (runs + sweeps) * 0.01 / 1000,
         "KMS, key": 1.00,
         "Secrets Manager, secrets": 0.40,
@@ -235,6 +235,23 @@ def test_each_line_of_events_is_what_its_formula_says() -> None:
     assert told.runs.day_million_records == pytest.approx(24.5 + 1)
 
 
+def test_each_line_of_questions_is_what_its_formula_says() -> None:
+    """One example by hand: ten thousand a day, of which half are asked of Athena."""
+    found, idle = usd(bill(STAGES["prod"], 0, 0, questions=10_000)), usd(bill(STAGES["prod"], 0, 0))
+    month = 30.4167
+    expected = {
+        "API Gateway, questions": month * 10_000 * 1.00 / 1e6,
+        "Athena, what questions read": month * 5_000 * 10 / 1024 * 5 / 1024,  # 10 MB each at least
+        "Lambda, answers": month * 0.0000133334 * (5_000 * (2 + 0.03) * 1024 + 10_000 * 0.01 * 512) / 1024,
+        "Lambda, calls": month * 2 * 10_000 * 0.20 / 1e6,
+        "S3, PUT, COPY, LIST": month * (10_000 + 5_000 + 2 * 5_000) * 0.005 / 1000,
+        "Secrets Manager, calls": month * 2 * 8640 * 0.05 / 10_000,
+        "CloudWatch, metrics": 3 * 0.30,
+    }
+    more = {name: found[name] - idle[name] for name in expected}
+    assert more == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_day_that_outgrows_the_function_is_reckoned_with_glue() -> None:
     auto = replace(STAGES["prod"], orchestration=replace(STAGES["prod"].orchestration, sweep_minutes=720))
     records = 20 * 2**30 / 238 / 1e6
@@ -251,6 +268,7 @@ def test_a_day_that_outgrows_the_function_is_reckoned_with_glue() -> None:
 VARIABLE = {
     "EventBridge, the bucket's events", "Lambda, ingestion", "Lambda, days", "Lambda, events", "SNS, notices",
     "API Gateway, requests", "Firehose, taken in", "Firehose, objects", "Secrets Manager, calls",
+    "API Gateway, questions", "Athena, what questions read", "Lambda, answers",
 }  # fmt: skip
 
 
@@ -310,7 +328,7 @@ def test_every_figure_and_every_quantity_is_reckoned_with() -> None:
     words = set(re.findall(r"[a-z_]+", used + (Path(__file__).parents[2] / "atlas_cli/cost/runs.py").read_text()))
     assert not (set(model["quantities"]) | set(KNOWN)) - words - {"text_mb_a_file"}
     priced = {row[3] for row in (*model["lines"], *model["cloudwatch_logs"])}
-    assert set(PRICES) - priced == {"lambda_arm64", "lambda_x86_64", "athena"}
+    assert set(PRICES) - priced == {"lambda_arm64", "lambda_x86_64"}
 
 
 def test_the_command_tells_the_page_s_numbers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -333,10 +351,11 @@ def test_the_command_tells_the_page_s_numbers(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_command_tells_every_line_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--gb-per-day", "2.5", "--files-per-day", "70", "--events-per-day", "9000", "--stage", "dev", "--json"]
+    words = ["--gb-per-day", "2.5", "--files-per-day", "70", "--events-per-day", "9000"]
+    words += ["--questions-per-day", "800", "--stage", "dev", "--json"]
     assert main(["cost", *words]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = bill(STAGES["dev"], 2.5, 70, 9000)
+    told = bill(STAGES["dev"], 2.5, 70, 9000, 800)
     lines: list[Line] = [*told.lines, *told.cloudwatch_logs]
     assert [(row["service"], row["what"]) for row in rows] == [(line.service, line.what) for line in lines]
     assert all(row["usd"] == pytest.approx(row["amount"] * row["usd_per_unit"], abs=1e-5) for row in rows)
@@ -349,6 +368,7 @@ def test_the_command_tells_every_line_to_programs(capsys: pytest.CaptureFixture[
         (["--stage", "nowhere"], "dev, local, prod"),
         (["--files-per-day", "-1"], "no less than 0"),
         (["--events-per-day", "-1"], "no less than 0"),
+        (["--questions-per-day", "-1"], "no less than 0"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_reckon(

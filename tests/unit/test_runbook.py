@@ -26,7 +26,7 @@ ELSE = {
     "a-leaked-secret": ("atlas_cli/client.py", "rotate_secret"),
     "access-denied-and-the-key": ("stacks/key.py", "kms.Key"),
     "the-budget": ("stacks/budget.py", "budgets"),
-    "a-query-was-cancelled": ("stacks/data.py", "bytes_scanned_cutoff_per_query"),
+    "a-query-was-cancelled": ("stacks/workgroup.py", "bytes_scanned_cutoff_per_query"),
     "a-file-without-a-message": ("stacks/queues.py", "retention_period"),
 }
 """Sections about what is no alarm and no reason, each with what it is about: where that goes, the section goes."""
