@@ -1,7 +1,8 @@
 """`make audit`: known vulnerabilities of everything that is locked, and faults of the workflows.
 
     Python   pip-audit, over requirements.lock and the locks of the Lambda layers, every hash checked
-    npm      npm's own audit, over what the CDK brings along: its CLI, aws-cdk-lib, and what is bundled in them
+    npm      npm's own audit, over its lock files, and over what the CDK brings along: its CLI, aws-cdk-lib, and
+             what is bundled in them
     zizmor   the workflows of .github/, without the network
 
 Exits 0 if all of it was looked up and nothing was found, 1 if something was found, 2 if something could not be
@@ -24,6 +25,7 @@ from atlas_cli import cdk
 from atlas_cli.project import ROOT
 
 LOCKS = (ROOT / "requirements.lock", *sorted((ROOT / "stacks" / "layer").glob("*.lock")))
+NPM_LOCKS = tuple(ROOT / folder / "package-lock.json" for folder in ("stacks/page", "tests/browser"))
 WORKFLOWS = ROOT / ".github" / "workflows"
 _ZIZMOR_FOUND = 10
 """Exit statuses from here on mean findings: https://docs.zizmor.sh/usage/#exit-codes"""
@@ -84,6 +86,8 @@ def npm_packages() -> Packages:
     for module in JSII:
         for archive in (cdk.package(module) / "_jsii").glob("*.tgz"):
             found |= set(_packed(archive))
+    for lock in NPM_LOCKS:
+        found |= set(_locked(lock))
     return found
 
 
@@ -163,6 +167,14 @@ def _packed(archive: Path) -> Iterator[tuple[str, str]]:
                 document = json.load(content) if content else {}
                 if "name" in document and "version" in document:
                     yield _named(document)
+
+
+def _locked(lock: Path) -> Iterator[tuple[str, str]]:
+    """The packages of an npm lock file; its first entry is the project itself."""
+    packages: dict[str, dict[str, str]] = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+    for path, package in packages.items():
+        if path:
+            yield package.get("name", path.rpartition("node_modules/")[2]), package["version"]
 
 
 def _named(document: dict[str, str]) -> tuple[str, str]:

@@ -83,11 +83,13 @@ def test_what_npm_knows_of_is_found_and_what_it_cannot_say_is_not_taken_for_noth
     assert "405" in told.unknown[0]
 
 
-def test_everything_that_the_cdk_brings_along_is_audited() -> None:
+def test_everything_that_the_cdk_and_the_page_bring_along_is_audited() -> None:
     names = {name for name, _ in npm_packages()}
     assert {"aws-cdk", "aws-cdk-lib", "constructs", "cdk-nag"} <= names
     assert {"semver", "minimatch"} <= names  # bundled in aws-cdk-lib
     assert {name for name in names if name.startswith("@aws-sdk/")}  # bundled in the CLI
+    assert {"echarts", "zrender", "swagger-ui-dist"} <= names  # of the page
+    assert {"axe-core", "@sparticuz/chromium"} <= names  # of its tests
 
 
 def _pip_audit(answer: Any, seen: list[str]) -> audit.Run:
