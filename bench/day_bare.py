@@ -90,6 +90,36 @@ FROM records
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3
 """
+_ENDPOINTS = """
+WITH counted AS (
+  SELECT
+    coalesce(app_name, '(none)') AS app_name,
+    coalesce(request_type, '(none)') AS method,
+    coalesce(endpoint, '(none)') AS endpoint,
+    coalesce(CAST(status_code // 100 AS VARCHAR) || 'xx', '(none)') AS status_class,
+    count(*) AS requests,
+    count(*) FILTER (status_code >= 400 OR level IN ('ERROR', 'CRITICAL', 'FATAL')) AS errors,
+    quantile_disc(duration_ms, 0.95) AS p95
+  FROM records
+  GROUP BY ALL
+),
+placed AS (
+  SELECT *, row_number() OVER (ORDER BY requests DESC, app_name, method, endpoint) <= 1000 AS most FROM counted
+)
+SELECT * EXCLUDE (most) FROM placed WHERE most
+UNION ALL
+SELECT '(other)', '(other)', '(other)', '(other)', total(requests), total(errors), NULL
+FROM placed
+WHERE NOT most
+HAVING count(*) > 0
+"""
+_LOGINS = """
+SELECT time_bucket(INTERVAL 15 MINUTE, event_timestamp) AS quarter, user_id, count(*) AS logins
+FROM records
+WHERE action = 'login'
+GROUP BY 1, 2
+ORDER BY 1, 2
+"""
 _QUALITY = """
 SELECT raw_format, normalized, published, normalized - published AS duplicates, coalesce(rejected, 0) AS rejected,
   by_reason
@@ -101,7 +131,13 @@ LEFT JOIN (
   GROUP BY 1
 ) USING (raw_format)
 """
-_GOLD = {"daily_activity": _DAILY, "hourly_activity": _HOURLY, "data_quality": _QUALITY}
+_GOLD = {
+    "daily_activity": _DAILY,
+    "hourly_activity": _HOURLY,
+    "endpoint_activity": _ENDPOINTS,
+    "login_activity": _LOGINS,
+    "data_quality": _QUALITY,
+}
 
 
 def _connect(limits: Limits, spilled: Path) -> duckdb.DuckDBPyConnection:
