@@ -36,7 +36,7 @@ def fuzz(base_url: str, token: str, *, examples: int = 30) -> Counter[str]:
             case.validate_response(answer, headers=headers, transport_kwargs={"base_url": base_url})
             assert answer.status_code in expected, f"{answer.status_code}: {answer.text}\n{case.as_curl_command()}"
 
-        _run(schema[path]["POST"].as_strategy(generation_mode=mode), number, check)
+        run_cases(schema[path]["POST"].as_strategy(generation_mode=mode), number, check)
 
     authorized = {"Authorization": f"Bearer {token}"}
     send("/events", GenerationMode.POSITIVE, examples, authorized, {202})
@@ -47,7 +47,9 @@ def fuzz(base_url: str, token: str, *, examples: int = 30) -> Counter[str]:
     return seen
 
 
-def _run(cases: Any, number: int, check: Callable[[Case[Any]], None]) -> None:
+def run_cases(cases: Any, number: int, check: Callable[[Case[Any]], None]) -> None:
+    """So many cases of a strategy, the same ones each time."""
+
     @settings(
         max_examples=number,
         deadline=None,

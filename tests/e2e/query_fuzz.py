@@ -9,10 +9,11 @@ from typing import Any
 
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.e2e.api_fuzz import run_cases
 
 _METHOD = "GET"
 _RARELY = ("/logins_today", "/freshness", "/answers/{id}")
@@ -45,21 +46,5 @@ def fuzz(base_url: str, token: str, days: Sequence[str], *, examples: int = 10) 
         modes = [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if found["get"].get("parameters") else [])]
         for mode in modes:
             number = examples // 5 if path in _RARELY else examples
-            _run(schema[path][_METHOD].as_strategy(generation_mode=mode), number, check)
+            run_cases(schema[path][_METHOD].as_strategy(generation_mode=mode), number, check)
     return seen
-
-
-def _run(cases: Any, number: int, check: Any) -> None:
-    @settings(
-        max_examples=number,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(cases)
-    def one(case: Case[Any]) -> None:
-        check(case)
-
-    one()

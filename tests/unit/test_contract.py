@@ -65,6 +65,21 @@ def test_the_contract_imports_nothing_but_the_standard_library() -> None:
             },
         ),
         ("lambda_day", {"atlas", "lambda_day", "boto3", "botocore", "duckdb", "isal", "aws_lambda_powertools"}),
+        (
+            "lambda_query",
+            {
+                "atlas",
+                "atlas_page",  # the layer of stacks/page
+                "lambda_query",
+                "boto3",
+                "botocore",
+                "aws_lambda_powertools",
+                "fastapi",
+                "mangum",
+                "pydantic",
+                "starlette",
+            },
+        ),
     ],
 )
 def test_deployed_code_uses_only_what_is_deployed_with_it(package: str, may_use: set[str]) -> None:
@@ -73,11 +88,17 @@ def test_deployed_code_uses_only_what_is_deployed_with_it(package: str, may_use:
     assert used - set(sys.stdlib_module_names) - for_type_checkers <= may_use
 
 
+PACKAGES = (
+    *("atlas", "lambda_ingest", "lambda_day", "lambda_events", "lambda_query"),
+    *("glue_jobs", "stacks", "atlas_cli"),
+)
+
+
 def test_prefixes_of_the_lake_are_spelled_in_one_module_only() -> None:
     zone = re.compile(r"[\"'](raw|validated|processed|analytics|rejected|archive|events)/")
     spelled = {
         str(path.relative_to(ROOT))
-        for package in ("atlas", "lambda_ingest", "lambda_day", "lambda_events", "glue_jobs", "stacks", "atlas_cli")
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
         if zone.search(path.read_text())
     }
