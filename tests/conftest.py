@@ -16,7 +16,11 @@ os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Atlas/test"
 os.environ["JSII_NODE"] = str(node_bin() / "node")
 
 
-ON_DUCKDB_ONLY = ("tests/engines/test_interrupted_days.py", "tests/engines/test_events.py")
+ON_DUCKDB_ONLY = (
+    "tests/engines/test_interrupted_days.py",
+    "tests/engines/test_events.py",
+    "tests/engines/test_model.py::test_whatever_happens_to_files_the_books_are_those_of_the_model",
+)
 
 
 class ByWhatIsShared(LoadFileScheduling):  # type: ignore[misc]
@@ -25,7 +29,9 @@ class ByWhatIsShared(LoadFileScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
-        return folder if folder in ("tests/e2e", "tests/engines") and file not in ON_DUCKDB_ONLY else file
+        if nodeid.startswith(ON_DUCKDB_ONLY) or nodeid.endswith("[duckdb]"):
+            return f"{file} on DuckDB"
+        return folder if folder in ("tests/e2e", "tests/engines") else file
 
 
 @pytest.hookimpl(optionalhook=True)
